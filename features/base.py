@@ -1,0 +1,95 @@
+"""What a feature says of itself, how it is found, and how a result is named."""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import blake3
+import numpy as np
+from numpy.typing import NDArray
+
+import features
+
+Array = NDArray[Any]
+
+NOT_FEATURES = {"base", "console", "store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """The last line of a feature's file.
+
+    Parameters
+    ----------
+    function : called as ``function(*needed arrays, config)``
+        Pure: writes to no input, touches no file.
+    config : frozen dataclass
+        Everything that changes the numbers.
+    needs : names of its inputs
+        Other features, or ``crop``: the aligned onset and apex, (2, H, W, 3) uint8 RGB.
+    units, axes, convention
+        Stored beside the array for whoever reads it in ten years.
+    revision
+        Raised by hand when the numbers change although the config did not.
+    """
+
+    function: Callable[..., Array]
+    config: type
+    needs: tuple[str, ...]
+    units: str
+    axes: str
+    convention: str
+    revision: int = 1
+
+
+def names() -> list[str]:
+    """Every feature there is: one file each in this folder."""
+    found = {module.name for module in pkgutil.iter_modules(features.__path__)}
+    return sorted(found - NOT_FEATURES)
+
+
+def load(name: str) -> Feature:
+    """Import one feature, and only that one."""
+    if name not in names():
+        raise KeyError(f"no feature {name!r}; there are {', '.join(names())}")
+    feature = importlib.import_module(f"features.{name}").FEATURE
+    assert isinstance(feature, Feature), f"features/{name}.py ends without a FEATURE"
+    return feature
+
+
+def canonical_json(value: object) -> str:
+    """One text for one value: sorted names, no spaces, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    )
+
+
+def content_key(stage: str, revision: int, config: object, inputs: Iterable[str]) -> str:
+    """Name a result by everything that changes its numbers, and by nothing else.
+
+    Parameters
+    ----------
+    config : dataclass instance, hashed whole
+    inputs : keys of the stages before, or digests of source files, in the order they are used
+
+    Returns
+    -------
+    32 hexadecimal digits of a blake3.
+    """
+    text = canonical_json([stage, revision, asdict(config), list(inputs)])  # type: ignore[call-overload]
+    return digest(text.encode())
+
+
+def digest(data: bytes | memoryview) -> str:
+    """128 bits of blake3, as 32 hexadecimal digits."""
+    return blake3.blake3(data).hexdigest(length=16)
+
+
+def array_digest(array: Array) -> str:
+    """Digest of an array's type, shape and values."""
+    array = np.ascontiguousarray(array)
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return digest(head + array.tobytes())

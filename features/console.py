@@ -1,0 +1,91 @@
+"""What the command lines share: an error is two lines and an exit code.
+
+Exit codes: 0 all well · 1 error · 2 usage · 3 finished, some samples failed ·
+4 integrity or version · 5 no space · 130 interrupted, run again to resume.
+"""
+
+import errno
+import sys
+import traceback
+from typing import Any
+
+import click
+
+SOME_FAILED, INTEGRITY, NO_SPACE, INTERRUPTED = 3, 4, 5, 130
+
+
+class MerError(Exception):
+    """Something a person can mend: the cause in one line, the remedy in one line."""
+
+    def __init__(self, cause: str, remedy: str, exit_code: int = 1) -> None:
+        super().__init__(cause)
+        self.cause, self.remedy, self.exit_code = cause, remedy, exit_code
+
+
+class Interrupted(Exception):
+    """Somebody, or the batch system, asked us to stop."""
+
+
+def printable(text: object) -> str:
+    """Text from a file name or a sheet, its control characters shown and not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+class _Rim:
+    """Mixed into a click command: every failure ends in words and a code."""
+
+    params: list[click.Parameter]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(DEBUG)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with Ending(ctx.params.pop("debug", False)):
+            return super().invoke(ctx)  # type: ignore[misc]
+
+
+class Rim(_Rim, click.Group):
+    """A group of commands that ends every failure in two lines; a traceback only with --debug."""
+
+
+class RimCommand(_Rim, click.Command):
+    """A single command that ends as `Rim` does."""
+
+
+DEBUG = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
+
+
+class Ending:
+    """Turn what went wrong into words on stderr and an exit code."""
+
+    def __init__(self, debug: bool) -> None:
+        self.debug = debug
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, click.ClickException | click.exceptions.Exit):
+            return
+        if isinstance(error, SystemExit):
+            return
+        if self.debug:
+            traceback.print_exception(error)
+        cause, remedy, code = words(error)
+        click.echo(f"error: {printable(cause)}\n  {printable(remedy)}", err=True)
+        sys.exit(code)
+
+
+def words(error: BaseException) -> tuple[str, str, int]:
+    """Cause, remedy and exit code of an error."""
+    if isinstance(error, MerError):
+        return error.cause, error.remedy, error.exit_code
+    if isinstance(error, KeyboardInterrupt | Interrupted | click.Abort):
+        return "interrupted", "run the same command again to resume", INTERRUPTED
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left: {error}", "free some space and run again: finished work is kept", 5
+    if isinstance(error, OSError):
+        return str(error), "check that the path exists and that you may read or write it", 1
+    name = type(error).__name__
+    return f"{name}: {error}", "this is a defect of merkit; --debug shows where", 1
