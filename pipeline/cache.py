@@ -1,0 +1,123 @@
+"""The cache: finished results, one file a sample and stage, named by what they were made of.
+
+A shard is ``magic, header length, header, array, blake3 of all before``. It is written aside,
+synced and renamed, so one that exists is whole; it is never edited.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import blake3
+import numpy as np
+
+from features.base import Array, canonical_json, digest
+
+MAGIC = b"merkit-shard-1\n\0"
+MEMO_AFTER_NS = 2_000_000_000  # a file younger than this may change again within its mtime
+
+
+def folder() -> Path:
+    """Where the cache is: $MER_CACHE, else the platform's folder for caches."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("MER_CACHE") or user_cache_path("merkit"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Shards below one folder, which several runs and hosts may share."""
+
+    root: Path
+
+    def path(self, key: str) -> Path:
+        """Where the shard of a key lies, once it does."""
+        return self.root / "shards" / key[:2] / f"{key}.shard"
+
+    def has(self, key: str) -> bool:
+        """Whether a result is there; a shard that exists was written whole."""
+        return self.path(key).is_file()
+
+    def put(self, key: str, array: Array) -> None:
+        """Keep a result. When it returns, the result survives a power cut."""
+        array = np.ascontiguousarray(array)
+        header = canonical_json({"key": key, "dtype": array.dtype.str, "shape": array.shape})
+        text = header.encode()
+        body = b"".join([MAGIC, len(text).to_bytes(8, "little"), text, array.tobytes()])
+        write_durably(self.path(key), body + blake3.blake3(body).digest())
+
+    def get(self, key: str) -> Array | None:
+        """A result, or None if it is not there or no longer what was written."""
+        try:
+            data = self.path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        body, seal = data[:-32], data[-32:]
+        if not body.startswith(MAGIC) or blake3.blake3(body).digest() != seal:
+            self.path(key).unlink(missing_ok=True)  # damaged: to be computed again
+            return None
+        start = len(MAGIC) + 8
+        end = start + int.from_bytes(body[len(MAGIC) : start], "little")
+        header = json.loads(body[start:end])
+        return np.frombuffer(body, header["dtype"], offset=end).reshape(header["shape"])
+
+
+class Digests:
+    """Digests of source files, remembered by (inode, size, mtime) so that a second run is quick.
+
+    What is remembered only saves reading a file twice: it never reaches a key unread.
+    """
+
+    def __init__(self, cache: Path, root: Path) -> None:
+        self._path = cache / "digests" / f"{digest(os.fsencode(root.resolve()))}.json"
+        try:
+            self._known: dict[str, list[object]] = json.loads(self._path.read_text())
+        except (FileNotFoundError, ValueError):
+            self._known = {}
+        self._fresh: dict[str, list[object]] = {}
+
+    def known(self, path: Path, stat: os.stat_result) -> str | None:
+        """The digest of a file that has not changed since it was read."""
+        entry = self._known.get(str(path))
+        if entry is None or entry[:3] != [stat.st_ino, stat.st_size, stat.st_mtime_ns]:
+            return None
+        return str(entry[3])
+
+    def remember(self, path: Path, stat: os.stat_result, value: str, now_ns: int) -> None:
+        """Keep a digest, unless the file is so young that it may yet change unseen."""
+        if now_ns - stat.st_mtime_ns > MEMO_AFTER_NS:
+            entry = [stat.st_ino, stat.st_size, stat.st_mtime_ns, value]
+            self._fresh[str(path)] = entry
+
+    def save(self) -> None:
+        """Write what was learnt; the last of two runs wins, and only time is lost."""
+        if self._fresh:
+            self._known.update(self._fresh)
+            self._fresh = {}
+            write_durably(self._path, json.dumps(self._known).encode())
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write aside, sync, rename, sync the folder: whole or not at all, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    place = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)

@@ -1,0 +1,198 @@
+"""Clips: which files a sample's frames are in, and those frames as an array.
+
+Frames are listed, never built from numbers; BGR never leaves a decoder; a frame is decoded
+whole or not at all.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.base import Array, digest
+from pipeline.errors import SampleError
+from pipeline.listing import VIDEOS, frames, inside
+from pipeline.manifest import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of a sample's clip, onset … offset.
+
+    `files` holds a frame each, by its number; for a video it holds the video alone, under the
+    number of its first frame.
+    """
+
+    files: dict[int, Path]
+    video: bool
+
+
+def find(root: Path, sample: Sample) -> Source:
+    """Look up a sample's files; every frame onset … offset must be there.
+
+    Raises
+    ------
+    SampleError
+        bad_path, missing_file or missing_frame.
+    """
+    try:
+        path = inside(root, sample.path)
+    except ValueError as error:
+        raise SampleError("bad_path", str(error)) from error
+    if path.is_file() and path.suffix.lower() in VIDEOS:
+        if sample.onset < sample.first_frame:
+            raise SampleError(
+                "missing_frame",
+                f"onset {sample.onset} lies before the video's first frame, {sample.first_frame}",
+            )
+        return Source({sample.first_frame: path}, video=True)
+    if not path.is_dir():
+        what = "no video" if path.exists() else "no such folder or video"
+        raise SampleError("missing_file", f"{sample.path}: {what}")
+    try:
+        listed = frames(path, root)
+    except ValueError as error:
+        raise SampleError("bad_path", str(error)) from error
+    except OSError as error:
+        raise SampleError("missing_file", f"{sample.path}: {error.strerror}") from error
+    wanted = range(sample.onset, sample.offset + 1)
+    missing = [number for number in wanted if number not in listed]
+    if missing:
+        span = f"{min(listed)} … {max(listed)}" if listed else "no images"
+        raise SampleError(
+            "missing_frame",
+            f"{sample.path}: frame {missing[0]} is missing"
+            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            + f" of {sample.onset} … {sample.offset}; the folder holds {span}",
+        )
+    return Source({number: listed[number] for number in wanted}, video=False)
+
+
+def check_whole(path: Path, data: bytes) -> None:
+    """Refuse an image that ends before its end mark, as half a download does.
+
+    Decoders fill the rest of a cut JPEG with grey and say nothing.
+    """
+    if not data:
+        raise SampleError("empty_file", f"{path.name}: the file is empty")
+    kind = path.suffix.lower()
+    if kind in (".jpg", ".jpeg"):
+        whole = data.rfind(b"\xff\xd9", max(0, len(data) - 4096)) >= 0
+    elif kind == ".png":
+        whole = b"IEND" in data[-64:]
+    elif kind == ".bmp":
+        whole = len(data) >= int.from_bytes(data[2:6], "little")
+    else:
+        return
+    if not whole:
+        raise SampleError("truncated", f"{path.name}: the image is truncated")
+
+
+def read_images(paths: Sequence[Path], digests: Sequence[str]) -> Array:
+    """Decode images that must still have the digests they were scanned with.
+
+    Returns
+    -------
+    (T, H, W, 3) uint8 RGB
+
+    Raises
+    ------
+    SampleError
+        changed, truncated, undecodable or unsupported.
+    """
+    pictures = []
+    for path, expected in zip(paths, digests, strict=True):
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise SampleError("changed", f"{path.name}: gone since the run began") from error
+        if digest(data) != expected:
+            raise SampleError("changed", f"{path.name}: changed since the run began")
+        check_whole(path, data)
+        pictures.append(decode(data, path.name))
+    if len({picture.shape for picture in pictures}) > 1:
+        sizes = ", ".join(f"{p.shape[1]}×{p.shape[0]}" for p in pictures)
+        raise SampleError("undecodable", f"frames of one clip differ in size: {sizes}")
+    return np.stack(pictures)
+
+
+def decode(data: bytes, name: str) -> Array:
+    """One image -> (H, W, 3) uint8 RGB; grey is repeated over the channels, EXIF turns obeyed."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")) as image:
+                if image.mode not in ("L", "RGB"):
+                    raise SampleError(
+                        "unsupported", f"{name}: {image.mode} pixels; expected 8-bit grey or RGB"
+                    )
+                if getattr(image, "n_frames", 1) > 1:
+                    raise SampleError("unsupported", f"{name}: an animation, not one frame")
+                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except SampleError:
+        raise
+    except Exception as error:  # Pillow raises whatever its many decoders raise
+        code = "truncated" if "truncated" in str(error) else "undecodable"
+        raise SampleError(code, f"{name}: {error}") from error
+
+
+def read_video(path: Path, first_frame: int, wanted: Sequence[int]) -> Array:
+    """Decode the wanted frames of a video, holding no others in memory.
+
+    The whole video is decoded and counted: a header that promises more than there is means a
+    broken copy, whose frame numbers cannot be trusted.
+
+    Returns
+    -------
+    (T, H, W, 3) uint8 RGB
+
+    Raises
+    ------
+    SampleError
+        undecodable, short_video or missing_frame.
+    """
+    import av
+
+    kept: dict[int, Array] = {}
+    count = 0
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            promised = stream.frames
+            for frame in _decoded(container, stream):
+                number = first_frame + count
+                if number in wanted:
+                    kept[number] = frame.to_ndarray(format="rgb24")
+                count += 1
+    except (av.FFmpegError, IndexError) as error:
+        raise SampleError("undecodable", f"{path.name}: not a readable video ({error})") from error
+    if count < promised:
+        raise SampleError(
+            "short_video", f"{path.name}: its header promises {promised} frames, {count} decode"
+        )
+    for number in wanted:
+        if number not in kept:
+            last = first_frame + count - 1
+            raise SampleError(
+                "missing_frame",
+                f"{path.name}: frame {number} is missing; the video holds {first_frame} … {last}",
+            )
+    return np.stack([kept[number] for number in wanted])
+
+
+def _decoded(container, stream) -> Iterator:  # type: ignore[no-untyped-def, type-arg]
+    """Frames until the end, or until the data breaks off: the count tells."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+            yield from packet.decode()
+        except (StopIteration, av.FFmpegError):
+            return

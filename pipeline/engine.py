@@ -1,0 +1,190 @@
+"""Workers: the same functions on this machine's cores or on somebody's cluster.
+
+On this machine: processes of one thread each, started anew and never forked, bound to loopback.
+"""
+
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+from features.console import Interrupted, MerError
+
+WINDOW = 8  # tasks in flight a worker: enough to keep it busy, few enough to stop at once
+
+
+class Engine:
+    """Starts its workers when they are first needed, and lets them go at the end.
+
+    Parameters
+    ----------
+    workers : processes on this machine; None = as many as cores we may use
+    scheduler : address of a running Dask scheduler, whose workers are used instead
+    """
+
+    def __init__(self, workers: int | None = None, scheduler: str | None = None) -> None:
+        self._workers, self._scheduler = workers, scheduler
+        self._client: Any = None
+        self._cluster: Any = None
+        self._spill = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for thing in (self._client, self._cluster):
+            if thing is not None:
+                thing.close()
+        if self._spill:
+            shutil.rmtree(self._spill, ignore_errors=True)
+
+    def map(
+        self, function: Callable[[Any], Any], items: Sequence[Any]
+    ) -> Iterator[tuple[Any, Any]]:
+        """Call the function for every item; yield (item, result) as they are done.
+
+        A result that is an exception was raised by the function, or says that the item killed
+        its worker. Few tasks are in flight at a time and none of their results is kept.
+        """
+        if not items:
+            return
+        from distributed import as_completed
+
+        client = self._connect()
+        waiting = iter(items)
+        items_of = {}
+
+        def submit(n: int) -> list[Any]:
+            futures = []
+            for item in islice(waiting, n):
+                future = client.submit(function, item, pure=False)
+                items_of[future.key] = item
+                futures.append(future)
+            return futures
+
+        width = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        done = as_completed(submit(WINDOW * width), raise_errors=False)
+        try:
+            for future in done:
+                item = items_of.pop(future.key)
+                yield item, future.result() if future.status == "finished" else future.exception()
+                future.release()
+                for more in submit(1):
+                    done.add(more)
+        finally:
+            client.cancel(list(done.futures))
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            from distributed import Client
+
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            if self._scheduler:
+                self._client = self._remote()
+            else:
+                self._cluster = self._local()
+                self._client = Client(self._cluster)
+        return self._client
+
+    def _remote(self) -> Any:
+        from distributed import Client
+
+        try:
+            client = Client(self._scheduler, timeout="15s")
+        except (OSError, ValueError) as error:
+            raise MerError(
+                f"{self._scheduler}: no Dask scheduler answers ({type(error).__name__})",
+                "start one with dask scheduler, then dask worker, or leave --scheduler out",
+            ) from error
+        try:
+            client.wait_for_workers(1, timeout=60)
+        except TimeoutError:
+            client.close()
+            raise MerError(
+                f"{self._scheduler}: the scheduler has no workers",
+                f"start some: dask worker {self._scheduler} --nthreads 1 --nworkers 8",
+            ) from None
+        return client
+
+    def _local(self) -> Any:
+        import dask
+        from dask.system import cpu_count
+        from distributed import LocalCluster
+
+        self._spill = tempfile.mkdtemp(prefix="merkit-")  # 0700
+        dask.config.set({"distributed.worker.multiprocessing-method": "spawn"})
+        return LocalCluster(
+            n_workers=self._workers or cpu_count(),
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            local_directory=self._spill,
+            silence_logs=logging.CRITICAL,
+        )
+
+
+def stop_on_sigterm() -> None:
+    """Let a batch system's SIGTERM end a run as Ctrl-C does: resumable, exit code 130."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Interrupted
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+
+
+class Progress:
+    """A bar on a terminal, a line now and then elsewhere; always on stderr."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._done, self._failed = title, total, 0, 0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bar
+            from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=self._total)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, failed: bool = False) -> None:
+        """One more is done."""
+        before = 10 * self._done // max(1, self._total)
+        self._done += 1
+        self._failed += failed
+        words = self._title + (f", {self._failed} failed" if self._failed else "")
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, description=words)
+        elif 10 * self._done // max(1, self._total) > before:
+            print(f"{words}: {self._done}/{self._total}", file=sys.stderr, flush=True)

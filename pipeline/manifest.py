@@ -1,0 +1,244 @@
+"""The manifest: a row a sample, made to be read and corrected by a person."""
+
+import csv
+import io
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from features.console import MerError, printable
+
+APEX_SOURCES = ("sheet", "patched", "estimated", "midpoint")
+TEXTS = ("path", "sample_id", "dataset", "subject", "clip", "emotion", "action_units")
+LAST_FRAME = 2**31 - 1  # a store keeps frame numbers as int32
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A row of the manifest.
+
+    `path` is a folder of images or a video file, relative to the root. `onset`, `apex` and
+    `offset` are the numbers the annotators wrote, offset inclusive; images carry theirs as the
+    last digits of their name, a video's first frame has number `first_frame`.
+
+    Raises
+    ------
+    ValueError
+        If a value is impossible; the sentence names it.
+    """
+
+    sample_id: str
+    dataset: str
+    subject: str
+    clip: str
+    path: str
+    first_frame: int
+    onset: int
+    apex: int
+    offset: int
+    fps: float
+    emotion: str = ""
+    action_units: str = ""
+    apex_source: str = "sheet"
+
+    def __post_init__(self) -> None:
+        if not self.sample_id.strip():
+            raise ValueError("sample_id is empty")
+        if not self.subject.strip():
+            raise ValueError("subject is empty: without it no person can be left out")
+        for name in TEXTS:
+            _plain(name, getattr(self, name))
+        for name in ("first_frame", "onset", "offset"):
+            if not 0 <= getattr(self, name) <= LAST_FRAME:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 … {LAST_FRAME}")
+        if self.onset > self.offset:
+            raise ValueError(f"onset {self.onset} lies after offset {self.offset}")
+        if self.onset == self.offset:
+            raise ValueError(f"onset and offset are the same frame, {self.onset}: nothing moves")
+        if not self.onset < self.apex <= self.offset:
+            raise ValueError(
+                f"apex {self.apex} lies outside onset {self.onset} … offset {self.offset}"
+            )
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"fps is {self.fps}; expected a number above 0")
+        if self.apex_source not in APEX_SOURCES:
+            raise ValueError(f"apex_source is {self.apex_source!r}, none of {APEX_SOURCES}")
+        parts = PurePosixPath(self.path).parts
+        if not parts or "\0" in self.path or self.path.startswith(("/", "~")) or ".." in parts:
+            raise ValueError(f"path {self.path!r} is not below the root")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be used, and why; the others go on."""
+
+    sample_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a dataset's annotations say: usable samples and unusable rows."""
+
+    samples: tuple[Sample, ...]
+    bad: tuple[BadRow, ...] = ()
+
+
+COLUMNS = tuple(field.name for field in fields(Sample))
+REQUIRED = ("subject", "path", "onset", "offset", "fps")
+
+
+def midpoint(onset: int, offset: int) -> int:
+    """Apex where nobody annotated one: half way, recorded as ``midpoint``."""
+    return onset + max((offset - onset) // 2, min(1, offset - onset))
+
+
+def gather(rows: Iterable[tuple[str, Callable[[], Sample]]]) -> Manifest:
+    """Build each row's sample; a row that fails is kept as a `BadRow` with its reason.
+
+    Parameters
+    ----------
+    rows : (name of the row for a message, function that makes its sample)
+    """
+    samples: list[Sample] = []
+    bad: list[BadRow] = []
+    for name, make in rows:
+        try:
+            samples.append(make())
+        except (ValueError, TypeError, OSError) as error:  # OSError: a folder that cannot be read
+            bad.append(BadRow(printable(name), printable(error)))
+    twice = {key for key, n in Counter(s.sample_id for s in samples).items() if n > 1}
+    bad += [BadRow(key, "sample_id stands in more than one row") for key in sorted(twice)]
+    samples = [s for s in samples if s.sample_id not in twice]
+    return Manifest(tuple(sorted(samples, key=lambda s: s.sample_id)), tuple(bad))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest CSV.
+
+    Columns beyond ours are left alone; `dataset` defaults to the file's name, `clip` to the
+    path, `sample_id` to dataset_subject_clip, `first_frame` to 1, a blank apex to the midpoint.
+
+    Raises
+    ------
+    MerError
+        If the file is missing, is not UTF-8 text or lacks a column that nothing can stand for.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise MerError(f"{path}: no such manifest", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise MerError(f"{path}: not UTF-8 text ({error})", "save it as CSV UTF-8") from error
+    mark = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    try:
+        table = list(reader)
+    except csv.Error as error:
+        # Without `strict` a quote that is never closed would swallow the rows after it.
+        cause = f"{path}: line {reader.line_num} is no CSV ({error})"
+        raise MerError(cause, "close the quotes in that line") from error
+    header = [name.strip().lower() for name in table[0]] if table else []
+    _check_header(path, header)
+
+    def rows() -> Iterable[tuple[str, Callable[[], Sample]]]:
+        for number, row in enumerate(table[1:], start=2):
+            if not any(cell.strip() for cell in row):
+                continue
+            cells = {name: "" for name in COLUMNS} | dict(
+                zip(header, (cell.strip() for cell in row), strict=False)
+            )
+            name = cells["sample_id"] or f"{path.name} row {number}"
+            surplus = any(cell.strip() for cell in row[len(header) :])
+            yield name, partial(_sample, cells, path.stem, mark, surplus)
+
+    return gather(rows())
+
+
+def write_manifest(samples: Sequence[Sample], path: Path) -> None:
+    """Write samples as CSV, sorted by sample_id."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(sample) for sample in sorted(samples, key=lambda s: s.sample_id))
+
+
+def slug(text: str) -> str:
+    """Name that is safe in a sample_id: letters, digits, ``_-.``."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-")
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise MerError(
+            f"{path}: has no column {', '.join(missing)}",
+            f"the columns of a manifest are {', '.join(COLUMNS)}",
+        )
+    twice = [name for name in COLUMNS if header.count(name) > 1]
+    if twice:
+        raise MerError(f"{path}: has column {', '.join(twice)} twice", "delete or rename one")
+
+
+def _sample(cells: dict[str, str], dataset: str, mark: str, surplus: bool) -> Sample:
+    if surplus:  # an unquoted 4,12 moves every cell after it into the wrong column
+        raise ValueError(f"more cells than the header: quote a cell that holds {mark!r}")
+    dataset = cells["dataset"] or dataset
+    clip = cells["clip"] or cells["path"]
+    if mark == ";":  # where a spreadsheet writes semicolons, it writes 29,97
+        cells = cells | {"fps": cells["fps"].replace(",", ".")}
+    onset, offset = _whole(cells, "onset"), _whole(cells, "offset")
+    apex = _whole(cells, "apex") if cells["apex"] else midpoint(onset, offset)
+    source = cells["apex_source"] or "sheet"
+    return Sample(
+        sample_id=cells["sample_id"] or slug(f"{dataset}_{cells['subject']}_{clip}_{onset}"),
+        dataset=dataset,
+        subject=cells["subject"],
+        clip=clip,
+        path=cells["path"],
+        first_frame=_whole(cells, "first_frame") if cells["first_frame"] else 1,
+        onset=onset,
+        apex=apex,
+        offset=offset,
+        fps=_number(cells, "fps"),
+        emotion=cells["emotion"],
+        action_units=cells["action_units"],
+        apex_source=source if cells["apex"] else "midpoint",
+    )
+
+
+def _number(cells: dict[str, str], name: str) -> float:
+    try:
+        if "_" in cells[name]:  # Python reads 1_0 as 10
+            raise ValueError
+        return float(cells[name])
+    except ValueError:
+        raise ValueError(f"{name} is {cells[name]!r}; expected a number") from None
+
+
+def _whole(cells: dict[str, str], name: str) -> int:
+    number = _number(cells, name)
+    if not number.is_integer():
+        raise ValueError(f"{name} is {cells[name]!r}; expected a whole frame number")
+    return int(number)
+
+
+def _plain(name: str, text: str) -> None:
+    """Refuse text that a CSV, a terminal or a store would not give back as it was."""
+    if text != text.strip():
+        raise ValueError(f"{name} {text!r} begins or ends with a blank")
+    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text):
+        raise ValueError(f"{name} {text!r} holds a control character")
+    if any(unicodedata.category(c) == "Cs" for c in text):
+        raise ValueError(f"{name} {text!r} is not UTF-8: rename it")
+
+
+def _delimiter(text: str) -> str:
+    """Comma, semicolon or tab: spreadsheets write any, by the country they run in."""
+    header = text.split("\n", 1)[0]
+    return max(",;\t", key=header.count)

@@ -1,0 +1,273 @@
+"""A run: a dataset and recipes -> stores. Files, workers and time are handled here."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from features import base
+from features.base import Array, canonical_json, digest
+from features.console import MerError
+from features.store import SCHEMA, Column, Content, Store, publish
+from pipeline import graph
+from pipeline.cache import Cache, Digests
+from pipeline.clips import Source, check_whole, find
+from pipeline.datasets.base import Dataset
+from pipeline.engine import Engine, Progress
+from pipeline.errors import SampleError
+from pipeline.manifest import Manifest, Sample
+from pipeline.recipe import Recipe
+
+READERS = 8  # threads that digest source files: they wait for the disk, not for a core
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sample that is not in the store, and why."""
+
+    sample_id: str
+    stage: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did with one recipe."""
+
+    store: Path
+    recipe: str
+    samples: int = 0
+    computed: int = 0  # samples of which some result was computed anew
+    failures: list[Failure] = field(default_factory=list)
+    published: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)  # wall time of each step
+    worker_seconds: dict[str, float] = field(default_factory=dict)  # of each stage, all workers
+
+
+@dataclass(slots=True)
+class Scan:
+    """The samples whose files are all there and whole, and the failures among the others."""
+
+    found: dict[str, tuple[Sample, Source]] = field(default_factory=dict)
+    digests: dict[Path, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def fingerprint(self) -> str:
+        """Digest of every source file of every sample, in order."""
+        files = [
+            [sample_id, *(self.digests[path] for path in source.files.values())]
+            for sample_id, (_, source) in sorted(self.found.items())
+        ]
+        return digest(canonical_json(files).encode())
+
+
+def read_dataset(dataset: Dataset, root: Path, engine: Engine) -> Manifest:
+    """The dataset's manifest; a dataset that is made here is made first."""
+    if dataset.make is None:
+        if not root.is_dir():
+            raise MerError(f"{root}: no such folder", "give the dataset's folder with --root")
+        return dataset.read(root)
+    try:
+        return dataset.read(root)
+    except MerError:
+        dataset.make(root, lambda *work: over(engine, *work))
+        return dataset.read(root)
+
+
+def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], title: str) -> None:
+    """Call a function for every item on the engine's workers; the first error ends it."""
+    with Progress(title, len(items)) as progress:
+        for _, result in engine.map(function, items):
+            if isinstance(result, BaseException):
+                raise result
+            progress.step()
+
+
+def scan(manifest: Manifest, root: Path, cache: Path) -> Scan:
+    """Find every sample's files and digest them; the second time only their dates are read."""
+    memo = Digests(cache, root)
+
+    def one(sample: Sample) -> tuple[Source, dict[Path, str]] | Failure:
+        try:
+            source = find(root, sample)
+            return source, {p: _digest(p, source.video, memo) for p in source.files.values()}
+        except SampleError as error:
+            return Failure(sample.sample_id, "scan", error.code, error.message)
+
+    done = Scan()
+    done.failures += [Failure(b.sample_id, "manifest", "bad_row", b.reason) for b in manifest.bad]
+    with ThreadPoolExecutor(READERS) as pool:
+        for sample, outcome in zip(manifest.samples, pool.map(one, manifest.samples), strict=True):
+            if isinstance(outcome, Failure):
+                done.failures.append(outcome)
+            else:
+                source, digests = outcome
+                done.found[sample.sample_id] = (sample, source)
+                done.digests.update(digests)
+    memo.save()
+    return done
+
+
+def _digest(path: Path, video: bool, memo: Digests) -> str:
+    try:
+        stat, now = path.stat(), time.time_ns()
+        known = memo.known(path, stat)
+        if known is not None:
+            return known
+        data = path.read_bytes()
+    except OSError as error:
+        raise SampleError("missing_file", f"{path.name}: {error.strerror}") from error
+    if not video:
+        check_whole(path, data)
+    elif not data:
+        raise SampleError("empty_file", f"{path.name}: the file is empty")
+    value = digest(data)
+    memo.remember(path, stat, value, now)
+    return value
+
+
+def make_store(
+    dataset: str,
+    scanned: Scan,
+    recipe: Recipe,
+    store: Path,
+    cache: Cache,
+    engine: Engine,
+    model: Path | None = None,
+) -> Report:
+    """Compute what no shard holds yet and publish the store, unless it is already so.
+
+    A sample that failed is tried again every time: failures are not kept, so a mended file or
+    a newer library shows at once.
+    """
+    report = Report(store, recipe.name)
+    tasks = {
+        sample_id: graph.task(sample, source, scanned.digests, recipe, model, cache.root)
+        for sample_id, (sample, source) in sorted(scanned.found.items())
+    }
+    keys = {sample_id: graph.keys(task) for sample_id, task in tasks.items()}
+    key = _store_key(dataset, scanned, recipe, keys)
+    there = _already_in(store, key)
+
+    def cached(sample_id: str) -> bool:
+        return all(cache.has(keys[sample_id][name]) for name in recipe.stored)
+
+    def compute(wanted: Iterable[str]) -> dict[str, Failure]:
+        missing = [tasks[i] for i in wanted if not cached(i)]
+        with _timed(report.seconds, "compute"):
+            return _compute(missing, engine, report)
+
+    failed = compute(i for i in tasks if i not in there)
+    report.failures = [*scanned.failures, *failed.values()]
+    kept = [i for i in tasks if i not in failed]
+    report.samples = len(kept)
+    if not kept or there == set(kept):
+        return report
+    compute(i for i in kept if i in there)  # nothing, unless the cache was swept meanwhile
+
+    def read(sample_id: str, name: str) -> Array:
+        array = cache.get(keys[sample_id][name])
+        if array is None:  # swept or damaged since we looked: make it again, here
+            graph.compute(tasks[sample_id])
+            array = cache.get(keys[sample_id][name])
+        if array is None:
+            raise MerError(
+                f"{sample_id}: its {name} is not in the cache {cache.root}",
+                "let MER_CACHE name one folder that this machine and all workers share",
+            )
+        return array
+
+    content = Content(
+        recipe=recipe.json(),
+        key=key,
+        dataset=dataset,
+        dataset_fingerprint=scanned.fingerprint(),
+        code_version=importlib.metadata.version("merkit"),
+        index=[asdict(scanned.found[i][0]) for i in kept],
+        features={name: _column(name, recipe) for name in recipe.stored},
+        failures=[asdict(failure) for failure in report.failures],
+        provenance=_provenance(dataset, recipe, report),
+    )
+    with _timed(report.seconds, "publish"):
+        publish(store, content, read)
+    report.published = True
+    return report
+
+
+def _store_key(
+    dataset: str, scanned: Scan, recipe: Recipe, keys: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Everything that the store's content follows from; labels too, unlike a shard's key."""
+    rows = [[asdict(scanned.found[i][0]), keys[i]] for i in sorted(keys)]
+    failures = sorted([f.sample_id, f.code, f.message] for f in scanned.failures)
+    return digest(canonical_json([SCHEMA, dataset, recipe.json(), rows, failures]).encode())
+
+
+def _already_in(path: Path, key: str) -> set[str]:
+    """The samples of a published store, if it was made from just this; else none."""
+    try:
+        with Store(path) as store:
+            return set(store.index["sample_id"]) if store.attrs["key"] == key else set()
+    except MerError:
+        return set()  # missing, damaged or of another schema: it will be replaced whole
+
+
+def _compute(tasks: Sequence[graph.Task], engine: Engine, report: Report) -> dict[str, Failure]:
+    failed = {}
+    with Progress(report.recipe, len(tasks)) as progress:
+        for task, outcome in engine.map(graph.compute, tasks):
+            failure = _failure(task, outcome)
+            if failure is not None:
+                failed[task.sample_id] = failure
+            else:
+                report.computed += 1
+                for stage, seconds in outcome.seconds.items():
+                    total = report.worker_seconds.get(stage, 0.0)
+                    report.worker_seconds[stage] = total + seconds
+            progress.step(failure is not None)
+    return failed
+
+
+def _failure(task: graph.Task, outcome: graph.Outcome | BaseException) -> Failure | None:
+    if isinstance(outcome, graph.Outcome):
+        return Failure(task.sample_id, *outcome.failure) if outcome.failure else None
+    if type(outcome).__name__ == "KilledWorker":
+        reason = "the worker died each time it tried this sample (out of memory, or a decoder)"
+        return Failure(task.sample_id, "worker", "killed", reason)
+    raise outcome
+
+
+def _column(name: str, recipe: Recipe) -> Column:
+    feature = base.load(name)
+    config = canonical_json(asdict(recipe.features[name]))
+    return Column(feature.units, feature.axes, feature.convention, config, feature.revision)
+
+
+def _provenance(dataset: str, recipe: Recipe, report: Report) -> dict[str, Any]:
+    """What a reader may ask in ten years. No time, host or path: the same run, the same bytes."""
+    import cv2
+
+    packages = ("merkit", "mediapipe", "opencv-contrib-python", "numpy", "scipy", "h5py", "av")
+    return {
+        "command": f"mer-features run {dataset} --recipe {recipe.name}",
+        "counts": {"samples": report.samples, "failures": len(report.failures)},
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+        "opencv_build": digest(cv2.getBuildInformation().encode()),
+        "cpu": cv2.getCPUFeaturesLine(),
+    }
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - started
