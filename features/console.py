@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-SOME_FAILED, INTEGRITY, NO_SPACE, INTERRUPTED = 3, 4, 5, 130
+USAGE, SOME_FAILED, INTEGRITY, NO_SPACE, INTERRUPTED = 2, 3, 4, 5, 130
 
 
 class MerError(Exception):
@@ -73,7 +73,9 @@ class Ending:
         if self.debug:
             traceback.print_exception(error)
         cause, remedy, code = words(error)
-        click.echo(f"error: {printable(cause)}\n  {printable(remedy)}", err=True)
+        click.echo(f"error: {printable(cause)}", err=True)
+        for line in remedy.splitlines():
+            click.echo(f"  {printable(line)}", err=True)
         sys.exit(code)
 
 
@@ -84,7 +86,7 @@ def words(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, KeyboardInterrupt | Interrupted | click.Abort):
         return "interrupted", "run the same command again to resume", INTERRUPTED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left: {error}", "free some space and run again: finished work is kept", 5
+        return f"no space left: {error}", "free some space and run again: finished work is kept", NO_SPACE
     if isinstance(error, OSError):
         return str(error), "check that the path exists and that you may read or write it", 1
     name = type(error).__name__

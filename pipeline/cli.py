@@ -7,15 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from features.console import SOME_FAILED, MerError, Rim, printable
+from features.console import SOME_FAILED, USAGE, MerError, Rim, printable
 
 if TYPE_CHECKING:
     from pipeline.datasets.base import Dataset
-    from pipeline.engine import Engine
     from pipeline.run import Report
 
 
@@ -50,7 +49,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 @click.option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.")
 @click.option(
-    "--landmark-model", type=click.Path(dir_okay=False, path_type=Path), envvar="MER_LANDMARK_MODEL",
+    "--landmark-model", type=click.Path(dir_okay=False, path_type=Path),
+    envvar="MER_LANDMARK_MODEL",
     help="A face_landmarker.task file, instead of the model in MediaPipe's wheel.",
 )  # fmt: skip
 @json_option
@@ -115,7 +115,8 @@ def run(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
     help="The manifest to write.",
 )  # fmt: skip
-def manifest(dataset: str, root: Path | None, output: Path) -> None:
+@click.option("--force", is_flag=True, help="Replace a manifest that is there.")
+def manifest(dataset: str, root: Path | None, output: Path, force: bool) -> None:
     """Write DATASET's manifest, a row a sample, to be looked at and corrected.
 
     For clips of your own, DATASET is `folder`: every folder of images and every video below
@@ -130,6 +131,12 @@ def manifest(dataset: str, root: Path | None, output: Path) -> None:
     from pipeline.manifest import write_manifest
     from pipeline.run import read_dataset
 
+    if output.exists() and not force:
+        raise MerError(
+            f"{output}: is there already, perhaps corrected by hand",
+            "choose another name, or replace it with --force",
+            USAGE,
+        )
     _, source, root = _dataset(dataset, root)
     with Engine() as engine:
         found = read_dataset(source, root, engine)

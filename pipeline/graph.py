@@ -120,7 +120,7 @@ def result(stage: str, task: Task, named: Mapping[str, str], outcome: Outcome) -
         inputs = [result(need, task, named, outcome) for need in base.load(stage).needs]
     outcome.stage, started = stage, time.perf_counter()
     if stage == "crop":
-        array = crop(*inputs, task.recipe.crop, task.model)
+        array = crop(inputs[0], task.recipe.crop, task.model)
     else:
         array = base.load(stage).function(*inputs, task.recipe.features[stage])
     if not np.isfinite(array).all():

@@ -17,7 +17,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -250,7 +250,7 @@ def read(root: Path) -> Manifest:
         raise MerError(f"{root / SHEET}: no such sheet", "mer-features run demo makes the dataset")
     with (root / SHEET).open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return gather((row["Filename"], lambda row=row: _sample(row)) for row in rows)
+    return gather((row["Filename"], partial(_sample, row)) for row in rows)
 
 
 def _sample(row: dict[str, str]) -> Sample:

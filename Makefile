@@ -1,0 +1,50 @@
+# Every line below could be typed by hand. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo features train test test-all lint bench clean
+
+PYTHON  ?= python3
+BIN     := .venv/bin
+DATASET ?= demo
+RECIPE  ?= flow
+STORE   ?= stores/$(DATASET)/$(RECIPE).h5
+RUN     ?= runs/$(DATASET)-$(RECIPE)
+
+help:  ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/ready  ## make .venv with everything merkit needs, at the versions of constraints.txt
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "merkit needs Python 3.11 or 3.12: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[features,train,dev]'
+	touch $@
+
+demo: setup  ## demo dataset → store → leave-one-subject-out scores, beside their shuffled-label control
+	$(BIN)/mer-features run demo
+	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo --force
+	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo-shuffled --shuffle-labels --force
+
+features: setup  ## make features DATASET=samm ROOT=/data/SAMM [RECIPE=flow] [WORKERS=8] [SCHEDULER=tcp://host:8786]
+	$(BIN)/mer-features run $(DATASET) --recipe $(RECIPE) $(if $(ROOT),--root "$(ROOT)") $(if $(WORKERS),--workers $(WORKERS)) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+train: setup  ## make train DATASET=samm [RECIPE=flow] [STORE=flow.h5] [RUN=runs/NAME]
+	$(BIN)/mer-train --features $(STORE) -o $(RUN)
+
+test: setup  ## the test suite
+	$(BIN)/pytest
+
+test-all: setup  ## the test suite with the slow tests: the whole demo, timed
+	$(BIN)/pytest -m 'slow or not slow'
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## accuracy on the demo's known motion, and what each stage costs
+	$(BIN)/python benchmarks/demo_truth.py
+
+clean:  ## remove what was made here, but no store and no run
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
