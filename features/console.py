@@ -86,7 +86,11 @@ def words(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, KeyboardInterrupt | Interrupted | click.Abort):
         return "interrupted", "run the same command again to resume", INTERRUPTED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left: {error}", "free some space and run again: finished work is kept", NO_SPACE
+        return (
+            f"no space left: {error}",
+            "free some space and run again: finished work is kept",
+            NO_SPACE,
+        )
     if isinstance(error, OSError):
         return str(error), "check that the path exists and that you may read or write it", 1
     name = type(error).__name__

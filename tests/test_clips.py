@@ -1,0 +1,180 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from features.base import digest
+from pipeline import clips
+from pipeline.clips import check_whole, decode, find, read_images, read_video
+from pipeline.errors import SampleError
+from pipeline.manifest import Sample
+from tests.movies import cut_in_half, write_images, write_video
+
+SAMPLE = Sample("s", "own", "01", "c", "c", 1, 3, 5, 8, 100.0)
+
+
+def pictures(n: int, size: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
+    """Each frame says its number: its grey level is 10 × its place."""
+    return [np.full((*size, 3), 10 * (i + 1), np.uint8) for i in range(n)]
+
+
+def encoded(picture: np.ndarray, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (32, 40, 3)).astype(np.uint8)
+
+
+def test_frames_are_found_by_the_number_in_their_name(tmp_path):
+    write_images(tmp_path / "c", pictures(9))
+    source = find(tmp_path, SAMPLE)
+    assert list(source.files) == [3, 4, 5, 6, 7, 8]
+    assert source.files[5].name == "img5.png"
+
+
+def test_a_hole_is_named_with_what_there_is(tmp_path):
+    write_images(tmp_path / "c", pictures(9))
+    (tmp_path / "c" / "img4.png").unlink()
+    with pytest.raises(
+        SampleError, match=r"frame 4 is missing of 3 … 8; the folder holds 1 … 9"
+    ) as caught:
+        find(tmp_path, SAMPLE)
+    assert caught.value.code == "missing_frame"
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("nowhere", "missing_file"), ("notes.txt", "missing_file"), ("out", "bad_path")],
+)
+def test_a_path_that_leads_nowhere_or_out_is_refused(tmp_path, path, code):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "notes.txt").write_text("hello")
+    (root / "out").symlink_to(tmp_path)
+    with pytest.raises(SampleError) as caught:
+        find(root, replace(SAMPLE, path=path))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
+def test_an_image_that_was_cut_is_never_whole(tmp_path, kind, part):
+    data = encoded(NOISE, kind)
+    path = tmp_path / f"a.{kind.lower()}"
+    check_whole(path, data)
+    with pytest.raises(SampleError) as caught:
+        check_whole(path, data[: int(part * len(data))])
+    assert caught.value.code == ("empty_file" if part == 0 else "truncated")
+
+
+def test_an_image_is_rgb_also_when_it_is_grey():
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 255
+    assert decode(encoded(red, "PNG"), "a")[0, 0].tolist() == [255, 0, 0]
+    assert decode(encoded(NOISE[..., 0], "PNG"), "a")[..., 2].tolist() == NOISE[..., 0].tolist()
+
+
+def test_the_turn_in_an_exif_header_is_obeyed():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    picture = decode(encoded(NOISE, "JPEG", exif=exif), "a")
+    assert picture.shape == (40, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (b"no image at all", "undecodable", "cannot identify"),
+        (encoded(NOISE[..., 0].astype(np.uint16) * 256, "PNG"), "unsupported", "I;16 pixels"),
+        (encoded(np.dstack([NOISE, NOISE[..., :1]]), "PNG"), "unsupported", "RGBA pixels"),
+        (encoded(NOISE, "GIF"), "undecodable", "cannot identify"),
+        (encoded(NOISE, "PNG")[:900], "truncated", "truncated"),
+    ],
+)
+def test_what_is_no_plain_picture_is_refused(data, code, words):
+    with pytest.raises(SampleError, match=words) as caught:
+        decode(data, "a.png")
+    assert caught.value.code == code
+
+
+def test_a_file_that_changed_since_the_scan_is_not_used(tmp_path):
+    folder = write_images(tmp_path / "c", pictures(2))
+    path = folder / "img1.png"
+    known = digest(path.read_bytes())
+    assert read_images([path], [known]).shape == (1, 48, 64, 3)
+    Image.fromarray(NOISE).save(path)
+    with pytest.raises(SampleError, match=r"img1\.png: changed since the run began"):
+        read_images([path], [known])
+
+
+def test_frames_of_two_sizes_are_no_clip(tmp_path):
+    paths = [tmp_path / "1.png", tmp_path / "2.png"]
+    for path, size in zip(paths, [(8, 8), (8, 9)], strict=True):
+        Image.fromarray(pictures(1, size)[0]).save(path)
+    with pytest.raises(SampleError, match="differ in size: 8×8, 9×8"):
+        read_images(paths, [digest(path.read_bytes()) for path in paths])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov"])
+def test_a_video_gives_the_frames_asked_for(tmp_path, suffix):
+    path = write_video(tmp_path / f"v{suffix}", pictures(12))
+    frames = read_video(path, first_frame=5, wanted=(5, 9))
+    assert frames.shape == (2, 48, 64, 3)
+    assert [round(frame.mean() / 10) for frame in frames] == [1, 5]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_a_video_that_breaks_off_before_its_header_says_is_refused(tmp_path, suffix):
+    noisy = np.random.default_rng(1).integers(0, 256, (40, 48, 64, 3)).astype(np.uint8)
+    path = write_video(tmp_path / f"v{suffix}", noisy)
+    if suffix == ".mp4":
+        front_loaded(path)
+    cut_in_half(path)
+    with pytest.raises(SampleError, match=r"promises 40 frames, \d+ decode") as caught:
+        read_video(path, 1, (1, 3))
+    assert caught.value.code == "short_video"
+
+
+def front_loaded(path) -> None:
+    """Move an MP4's index before its data, as files made for the web have it."""
+    import av
+
+    aside = path.with_name("aside.mp4")
+    with (
+        av.open(str(path)) as old,
+        av.open(str(aside), "w", options={"movflags": "faststart"}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    aside.replace(path)
+
+
+def test_a_frame_beyond_the_end_of_a_video_is_named(tmp_path):
+    path = write_video(tmp_path / "v.avi", pictures(12))
+    with pytest.raises(SampleError, match=r"frame 13 is missing; the video holds 1 … 12"):
+        read_video(path, 1, (1, 13))
+
+
+@pytest.mark.parametrize("data", [b"", b"not a video" * 50])
+def test_what_is_no_video_is_refused(tmp_path, data):
+    (tmp_path / "v.avi").write_bytes(data)
+    with pytest.raises(SampleError, match="not a readable video"):
+        read_video(tmp_path / "v.avi", 1, (1, 2))
+
+
+def test_a_long_video_is_read_in_the_memory_of_its_wanted_frames(tmp_path):
+    import tracemalloc
+
+    path = write_video(tmp_path / "v.avi", (pictures(1, (240, 320))[0] for _ in range(300)))
+    tracemalloc.start()
+    clips.read_video(path, 1, (1, 250))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 240 * 320 * 3
