@@ -2,6 +2,8 @@
 
     base.py     what a feature says of itself, how it is found, how a result is named
     store.py    the HDF5 feature store: publish one, read one, verify one
+    disk.py     files that are whole or not there
+    progress.py how far a long loop is
     console.py  what the command lines share: errors in two lines, exit codes
     flow.py     onset → apex optical flow       (2, H, W) px
     strain.py   how much the flow deforms skin  (1, H, W) px/px

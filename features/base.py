@@ -15,7 +15,7 @@ import features
 
 Array = NDArray[Any]
 
-NOT_FEATURES = {"base", "console", "store"}
+NOT_FEATURES = {"base", "console", "disk", "progress", "store"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ Exit codes: 0 all well · 1 error · 2 usage · 3 finished, some samples failed 
 4 integrity or version · 5 no space · 130 interrupted, run again to resume.
 """
 
+import difflib
 import errno
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -21,9 +23,40 @@ class MerError(Exception):
         super().__init__(cause)
         self.cause, self.remedy, self.exit_code = cause, remedy, exit_code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.cause, self.remedy, self.exit_code)
+
 
 class Interrupted(Exception):
     """Somebody, or the batch system, asked us to stop."""
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: what to copy."""
+    title = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n".join(["\b", title, *(f"    {line}" for line in lines)])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for who mistyped, or nothing."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def choose(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the name if it is known.
+
+    Raises
+    ------
+    MerError
+        Exit code 2 (usage): hints at the nearest known name, and lists them all.
+    """
+    known = sorted(known)
+    if name in known:
+        return name
+    remedy = f"there are {', '.join(known)}" + (f"; or {otherwise}" if otherwise else "")
+    raise MerError(f"no {kind} {name!r}{nearest(name, known)}", remedy, USAGE)
 
 
 def printable(text: object) -> str:
@@ -84,7 +117,7 @@ def words(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, MerError):
         return error.cause, error.remedy, error.exit_code
     if isinstance(error, KeyboardInterrupt | Interrupted | click.Abort):
-        return "interrupted", "run the same command again to resume", INTERRUPTED
+        return "interrupted", "run the same command again: finished features are kept", INTERRUPTED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"no space left: {error}",

@@ -11,8 +11,6 @@ Nothing here opens a published file for writing.
 
 import errno
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import numpy as np
 
 from features.base import Array, array_digest, digest
 from features.console import INTEGRITY, NO_SPACE, MerError
+from features.disk import aside, private_folder, sync
 
 FORMAT, SCHEMA = "merkit-store", 1
 TEXT_COLUMNS = (
@@ -77,10 +76,9 @@ def publish(path: Path, content: Content, read: Callable[[str, str], Array]) -> 
     MerError
         If the disk is full or what was written reads back otherwise.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    private_folder(path.parent)
+    partial = aside(path)
     try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _write(partial, content, read)
         with Store(partial) as written:
             bad = written.verify()
@@ -90,10 +88,10 @@ def publish(path: Path, content: Content, read: Callable[[str, str], Array]) -> 
                 "the disk lies or is failing; check it and run again",
                 INTEGRITY,
             )
-        _sync(partial)
+        sync(partial)
         partial.chmod(0o400)
         partial.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_space(path, 0) from error
@@ -217,14 +215,6 @@ def _no_space(path: Path, needed: int) -> MerError:
         "free some space, or choose another place with --out; finished work is kept",
         NO_SPACE,
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Store:

@@ -6,7 +6,6 @@ synced and renamed, so one that exists is whole; it is never edited.
 
 import json
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import blake3
 import numpy as np
 
 from features.base import Array, canonical_json, digest
+from features.disk import write_durably
 
 MAGIC = b"merkit-shard-1\n\0"
 MEMO_AFTER_NS = 2_000_000_000  # a file younger than this may change again within its mtime
@@ -97,27 +97,3 @@ class Digests:
             self._known.update(self._fresh)
             self._fresh = {}
             write_durably(self._path, json.dumps(self._known).encode())
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write aside, sync, rename, sync the folder: whole or not at all, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    place = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)

@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.console import SOME_FAILED, USAGE, MerError, Rim, printable
+from features.console import SOME_FAILED, USAGE, MerError, Rim, choose, examples, printable
 
 if TYPE_CHECKING:
     from pipeline.datasets.base import Dataset
     from pipeline.run import Report
 
 
-@click.group(cls=Rim, context_settings={"show_default": True})
+@click.group(
+    cls=Rim,
+    context_settings={"show_default": True},
+    epilog=examples("mer-features run demo", "mer-features list datasets"),
+)
 @click.version_option(package_name="merkit")
 def cli() -> None:
-    """Turn micro-expression videos into feature stores.
-
-    \b
-    Example:
-        mer-features run demo
-    """
+    """Turn micro-expression videos into feature stores."""
 
 
 dataset_argument = click.argument("dataset")
@@ -38,7 +37,13 @@ root_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "mer-features run demo",
+        "mer-features run samm --root /data/SAMM --workers 8",
+        "mer-features run clips/manifest.csv --recipe flow",
+    )
+)
 @dataset_argument
 @root_option
 @click.option("--recipe", "recipes", multiple=True, default=["flow"], help="Repeat for more.")
@@ -68,12 +73,6 @@ def run(
 
     DATASET is a known name (mer-features list datasets) or a manifest CSV. What is finished is
     kept: run it again to resume, or to find in a second that nothing is to do.
-
-    \b
-    Examples:
-        mer-features run demo
-        mer-features run samm --root /data/SAMM --workers 8
-        mer-features run clips/manifest.csv --recipe flow
     """
     from pipeline import cache, recipe
     from pipeline.engine import Engine, stop_on_sigterm
@@ -108,7 +107,12 @@ def run(
         sys.exit(SOME_FAILED)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "mer-features manifest samm --root /data/SAMM -o samm.csv",
+        "mer-features manifest folder --root clips -o clips/manifest.csv",
+    )
+)
 @dataset_argument
 @root_option
 @click.option(
@@ -121,11 +125,6 @@ def manifest(dataset: str, root: Path | None, output: Path, force: bool) -> None
 
     For clips of your own, DATASET is `folder`: every folder of images and every video below
     --root is a clip.
-
-    \b
-    Examples:
-        mer-features manifest samm --root /data/SAMM -o samm.csv
-        mer-features manifest folder --root clips -o clips/manifest.csv
     """
     from pipeline.engine import Engine
     from pipeline.manifest import write_manifest
@@ -148,30 +147,20 @@ def manifest(dataset: str, root: Path | None, output: Path, force: bool) -> None
         sys.exit(SOME_FAILED)
 
 
-@cli.command("list")
+@cli.command("list", epilog=examples("mer-features list recipes"))
 @click.argument("what", type=click.Choice(["datasets", "features", "recipes"]))
 def list_(what: str) -> None:
-    """List what there is.
-
-    \b
-    Example:
-        mer-features list recipes
-    """
+    """List what there is."""
     rows = {"datasets": _datasets, "features": _features, "recipes": _recipes}[what]()
     width = max(len(name) for name, _ in rows)
     for name, about in rows:
         click.echo(f"{name:{width}}  {about}")
 
 
-@cli.command()
+@cli.command(epilog=examples("mer-features verify stores/demo/flow.h5"))
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
 def verify(stores: tuple[Path, ...]) -> None:
-    """Check that STORES still hold, bit for bit, what was published.
-
-    \b
-    Example:
-        mer-features verify stores/demo/flow.h5
-    """
+    """Check that STORES still hold, bit for bit, what was published."""
     from features.console import INTEGRITY
     from features.store import Store
 
@@ -191,18 +180,13 @@ def _dataset(dataset: str, root: Path | None) -> "tuple[str, Dataset, Path]":
     """Name, reader and root of what the user called DATASET."""
     from pipeline.datasets import base
     from pipeline.manifest import read_manifest
-    from pipeline.recipe import nearest
 
     path = Path(dataset)
     if path.suffix.lower() == ".csv":
         reader = base.Dataset(lambda _: read_manifest(path), "a manifest")
         name = path.resolve().parent.name if path.stem == "manifest" else path.stem
         return name, reader, root or path.parent
-    if dataset not in base.names():
-        raise MerError(
-            f"no dataset {dataset!r}{nearest(dataset, base.names())}",
-            f"there are {', '.join(base.names())}; or give a manifest CSV",
-        )
+    choose("dataset", dataset, base.names(), "give a manifest CSV")
     return dataset, base.load(dataset), root or Path(os.environ.get("MER_DATA", "data")) / dataset
 
 

@@ -6,7 +6,6 @@ On this machine: processes of one thread each, started anew and never forked, bo
 import logging
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +100,7 @@ class Engine:
         from distributed import Client
 
         try:
-            client = Client(self._scheduler, timeout="15s")
+            client = Client(self._scheduler, timeout="10s")
         except (OSError, ValueError) as error:
             raise MerError(
                 f"{self._scheduler}: no Dask scheduler answers ({type(error).__name__})",
@@ -145,51 +144,3 @@ def stop_on_sigterm() -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
-
-
-class Progress:
-    """A bar on a terminal, a line now and then elsewhere; always on stderr."""
-
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._done, self._failed = title, total, 0, 0
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-            from rich.progress import Progress as Bar
-
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self._bar.start()
-            self._task = self._bar.add_task(self._title, total=self._total)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def step(self, failed: bool = False) -> None:
-        """One more is done."""
-        before = 10 * self._done // max(1, self._total)
-        self._done += 1
-        self._failed += failed
-        words = self._title + (f", {self._failed} failed" if self._failed else "")
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=words)
-        elif 10 * self._done // max(1, self._total) > before:
-            print(f"{words}: {self._done}/{self._total}", file=sys.stderr, flush=True)

@@ -1,6 +1,5 @@
 """A recipe: which features a store holds and every setting that changes their numbers."""
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
@@ -9,7 +8,7 @@ from typing import Any
 
 from features import base
 from features.base import Feature, canonical_json
-from features.console import MerError
+from features.console import MerError, choose, nearest
 from pipeline.faces import CropConfig
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -49,11 +48,7 @@ def load(name_or_file: str) -> Recipe:
         name = path.stem
     else:
         name, path = name_or_file, FOLDER / f"{name_or_file}.toml"
-        if name not in names():
-            raise MerError(
-                f"no recipe {name!r}{nearest(name, names())}",
-                f"there are {', '.join(names())}; or give a file ending in .toml",
-            )
+        choose("recipe", name, names(), "give a file ending in .toml")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -88,12 +83,6 @@ def with_model(recipe: Recipe, model_digest: str) -> Recipe:
     """The same recipe, landmarks by the user's model file."""
     crop = replace(recipe.crop, landmarker="task", model=model_digest)
     return replace(recipe, crop=crop)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for who mistyped, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _order(wanted: Iterable[str]) -> list[str]:

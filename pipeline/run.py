@@ -13,12 +13,13 @@ from typing import Any
 from features import base
 from features.base import Array, canonical_json, digest
 from features.console import MerError
+from features.progress import follow
 from features.store import SCHEMA, Column, Content, Store, publish
 from pipeline import graph
 from pipeline.cache import Cache, Digests
 from pipeline.clips import Source, check_whole, find
 from pipeline.datasets.base import Dataset
-from pipeline.engine import Engine, Progress
+from pipeline.engine import Engine
 from pipeline.errors import SampleError
 from pipeline.manifest import Manifest, Sample
 from pipeline.recipe import Recipe
@@ -82,11 +83,9 @@ def read_dataset(dataset: Dataset, root: Path, engine: Engine) -> Manifest:
 
 def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], title: str) -> None:
     """Call a function for every item on the engine's workers; the first error ends it."""
-    with Progress(title, len(items)) as progress:
-        for _, result in engine.map(function, items):
-            if isinstance(result, BaseException):
-                raise result
-            progress.step()
+    for _, result in follow(engine.map(function, items), len(items), title):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def scan(manifest: Manifest, root: Path, cache: Path) -> Scan:
@@ -220,17 +219,14 @@ def _already_in(path: Path, key: str) -> set[str]:
 
 def _compute(tasks: Sequence[graph.Task], engine: Engine, report: Report) -> dict[str, Failure]:
     failed = {}
-    with Progress(report.recipe, len(tasks)) as progress:
-        for task, outcome in engine.map(graph.compute, tasks):
-            failure = _failure(task, outcome)
-            if failure is not None:
-                failed[task.sample_id] = failure
-            else:
-                report.computed += 1
-                for stage, seconds in outcome.seconds.items():
-                    total = report.worker_seconds.get(stage, 0.0)
-                    report.worker_seconds[stage] = total + seconds
-            progress.step(failure is not None)
+    for task, outcome in follow(engine.map(graph.compute, tasks), len(tasks), report.recipe):
+        failure = _failure(task, outcome)
+        if failure is not None:
+            failed[task.sample_id] = failure
+            continue
+        report.computed += 1
+        for stage, seconds in outcome.seconds.items():
+            report.worker_seconds[stage] = report.worker_seconds.get(stage, 0.0) + seconds
     return failed
 
 

@@ -12,7 +12,6 @@ nothing about performance on real faces.**
 
 import csv
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ import numpy as np
 
 from features.base import Array
 from features.console import MerError
+from features.disk import write_durably
 from pipeline import synthetic
 from pipeline.datasets.base import Dataset
 from pipeline.manifest import Manifest, Sample, gather
@@ -212,8 +212,8 @@ def make(root: Path, over: Over, wanted: list[Plan] | None = None, seed: int = S
     root.mkdir(parents=True, exist_ok=True)
     missing = [p for p in wanted if not (root / f"sub{p.subject:02d}" / p.clip).is_dir()]
     over(render, [(p, root, seed) for p in missing], "demo clips")
-    _write(root / TRUTH, json.dumps([_truth(p) for p in wanted], indent=1) + "\n")
-    _write(root / SHEET, _sheet(wanted))
+    write_durably(root / TRUTH, json.dumps([_truth(p) for p in wanted], indent=1).encode())
+    write_durably(root / SHEET, _sheet(wanted).encode())
 
 
 def _truth(plan: Plan) -> dict[str, Any]:
@@ -236,12 +236,6 @@ def _sheet(wanted: list[Plan]) -> str:
         row = [f"{p.subject:02d}", p.clip, p.first_frame, p.first_frame + p.apex, last, units]
         lines.append([*(str(cell) for cell in row), p.emotion])
     return "".join(",".join(line) + "\n" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    aside.write_text(text)
-    os.replace(aside, path)
 
 
 def read(root: Path) -> Manifest:

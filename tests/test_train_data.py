@@ -1,0 +1,114 @@
+import os
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from features.console import MerError
+from tests.tiny_store import EMOTIONS, SIDE, arrays, row, rows, tiny_store
+from train.data import prepare, read
+from train.models.base import load
+
+MODEL = load("ststnet")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    samples = [*rows(), row("unlabelled", "s0", "")]
+    return tiny_store(tmp_path_factory.mktemp("store") / "tiny.h5", samples)
+
+
+def test_planes_come_in_the_models_order_and_size(store):
+    x = read(store, MODEL).x
+    assert x.shape == (36, 3, 28, 28)
+    assert x.dtype == torch.float32
+
+
+def test_a_sample_without_an_emotion_is_left_out_and_counted(store):
+    examples = read(store, MODEL)
+    assert examples.unlabelled == 1
+    assert "unlabelled" not in examples.sample_id
+
+
+def test_truth_counts_through_the_sorted_emotions(store):
+    examples = read(store, MODEL)
+    assert examples.classes == EMOTIONS
+    for sample_id, truth in zip(examples.sample_id, examples.truth, strict=True):
+        assert EMOTIONS[truth] in sample_id
+
+
+def test_a_person_is_a_subject_of_a_dataset(store):
+    assert set(read(store, MODEL).group) == {"tiny/s0", "tiny/s1", "tiny/s2", "tiny/s3"}
+
+
+def test_two_pixels_of_flow_on_a_face_224_wide_are_1():
+    x = prepare("flow", np.full((2, 224, 224), 2, np.float16), (28, 28))
+    torch.testing.assert_close(x, torch.ones(2, 28, 28))
+
+
+def test_the_same_motion_on_a_face_half_as_wide_is_the_same_number():
+    x = prepare("flow", np.full((2, 112, 112), 1, np.float16), (28, 28))
+    torch.testing.assert_close(x, torch.ones(2, 28, 28))
+
+
+@pytest.mark.parametrize("width", [112, 224])
+def test_a_strain_of_a_twentieth_is_1_at_any_width(width):
+    x = prepare("strain", np.full((1, width, width), 0.05, np.float32), (28, 28))
+    torch.testing.assert_close(x, torch.ones(1, 28, 28))
+
+
+def test_a_failed_flow_is_clipped():
+    x = prepare("flow", np.array([[[-90.0]], [[90.0]]]), (28, 28))
+    assert set(x.unique().tolist()) == {-3, 3}
+
+
+def test_resizing_averages_areas():
+    checks = np.indices((56, 56)).sum(0, keepdims=True) % 2 * 0.1
+    x = prepare("strain", checks, (28, 28))
+    torch.testing.assert_close(x, torch.ones(1, 28, 28))
+
+
+def test_no_sample_depends_on_another(store, tmp_path):
+    """No statistic over samples: three subjects alone read as they do among four."""
+    fewer = read(tiny_store(tmp_path / "few.h5", rows(subjects=3)), MODEL)
+    kept = np.isin(read(store, MODEL).sample_id, fewer.sample_id)
+    assert torch.equal(read(store, MODEL).x[torch.from_numpy(kept)], fewer.x)
+
+
+def test_a_store_without_a_feature_is_refused(tmp_path):
+    path = tiny_store(tmp_path / "flow.h5", columns=("flow",))
+    with pytest.raises(MerError, match="no strain; it holds flow"):
+        read(path, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("samples", "cause"),
+    [
+        (rows(subjects=1), "1 subjects among the 9 labelled samples"),
+        (rows(emotions=("surprise",)), "1 emotions among the 12 labelled samples"),
+        (rows(emotions=("",)), "0 subjects among the 0"),
+        ([*rows(), row("nobody", "", "surprise")], "1 samples name no subject, first nobody"),
+    ],
+)
+def test_samples_that_make_no_folds_are_refused(tmp_path, samples, cause):
+    with pytest.raises(MerError, match=cause):
+        read(tiny_store(tmp_path / "s.h5", samples), MODEL)
+
+
+def test_a_feature_that_is_no_plane_is_refused(tmp_path):
+    def flat(sample):
+        return {name: array.reshape(len(array), -1) for name, array in arrays(sample).items()}
+
+    with pytest.raises(MerError, match="needs planes"):
+        read(tiny_store(tmp_path / "s.h5", make=flat), MODEL)
+
+
+def test_a_damaged_store_is_refused(tmp_path):
+    path = tiny_store(tmp_path / "s.h5")
+    os.chmod(path, 0o600)
+    with h5py.File(path, "r+") as file:
+        file["features/flow"][0, 0, SIDE // 2, 0] = 1
+    with pytest.raises(MerError, match="1 samples differ from what was published") as refusal:
+        read(path, MODEL)
+    assert refusal.value.exit_code == 4

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import torch
+
+from features.console import MerError
+from train.config import FitConfig
+from train.fit import batches, fit, predict, seed_of
+from train.models.base import load
+from train.protocol import loso
+from train.workers import Job, Task, compute
+
+MODEL = load("ststnet")
+CONFIG = FitConfig(epochs=8, batch_size=8, learning_rate=1e-2)
+SUBJECTS, CLASSES, CLIPS = 4, 3, 4
+TRUTH = np.tile(np.repeat(np.arange(CLASSES), CLIPS), SUBJECTS)
+GROUP = np.repeat([f"d/{s}" for s in range(SUBJECTS)], CLASSES * CLIPS).astype(object)
+
+
+def pattern(seed=0):
+    """Each class lights its own third of the face, under noise."""
+    x = np.random.default_rng(seed).normal(0, 0.3, (len(TRUTH), 3, 28, 28)).astype(np.float32)
+    for plane, c in zip(x, TRUTH, strict=True):
+        plane[:, :, 9 * c : 9 * c + 9] += 0.5
+    return x
+
+
+def pool(truth, workers=1, seed=0, x=None, config=CONFIG):
+    """The probabilities of all samples, each from the fold that tests it."""
+    job = Job("ststnet", CLASSES, pattern() if x is None else x, config, "cpu")
+    tasks = [Task(seed, fold.name, truth, fold.train, fold.test) for fold in loso(GROUP)]
+    pooled = np.zeros((len(truth), CLASSES), np.float32)
+    for task, probabilities in compute(job, tasks, workers):
+        pooled[task.test] = probabilities
+    return pooled
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return pool(TRUTH)
+
+
+def test_a_pattern_is_learned(learned):
+    assert (learned.argmax(1) == TRUTH).mean() > 0.9
+
+
+def test_shuffled_labels_are_not():
+    """48 guesses among 3 classes: chance is 1/3, and 0.6 is four standard errors above."""
+    shuffled = np.random.default_rng(0).permutation(TRUTH)
+    assert (pool(shuffled).argmax(1) == shuffled).mean() < 0.6
+
+
+def test_probabilities_sum_to_1(learned):
+    np.testing.assert_allclose(learned.sum(1), 1, rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bits(learned):
+    assert np.array_equal(pool(TRUTH), learned)
+
+
+def test_another_seed_gives_others(learned):
+    assert not np.array_equal(pool(TRUTH, seed=1), learned)
+
+
+def test_two_workers_give_the_same_bits(learned):
+    assert np.array_equal(pool(TRUTH, workers=2), learned)
+
+
+def test_a_fit_does_not_see_its_test_samples(learned):
+    """Whatever the tested subject looks like, the others' network stays the same."""
+    x = pattern()
+    x[GROUP == "d/3"] = x[GROUP == "d/3"][::-1] * -2
+    job = Job("ststnet", CLASSES, x, CONFIG, "cpu")
+    fold = loso(GROUP)[3]
+    probe = fold.train[:5]  # asks the network of fold d/3 about samples that did not change
+    asked = [Task(0, "d/3", TRUTH, fold.train, probe)]
+    before = Job("ststnet", CLASSES, pattern(), CONFIG, "cpu")
+    (_, with_other_test), (_, as_it_was) = (next(compute(j, asked, 1)) for j in (job, before))
+    assert np.array_equal(with_other_test, as_it_was)
+
+
+def test_fitting_leaves_the_callers_random_numbers_and_threads_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    threads = torch.get_num_threads()
+    pool(TRUTH, config=FitConfig(epochs=1))
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.get_num_threads() == threads
+
+
+def test_the_seed_of_a_fold_is_the_same_in_every_process():
+    assert seed_of(0, "d/1") == 0xF94EFDCC4924730
+    assert len({seed_of(s, f) for s in range(5) for f in ("d/1", "d/2")}) == 10
+
+
+def test_an_epoch_shows_each_sample_once():
+    rows = torch.cat(list(batches(20, 8, torch.Generator().manual_seed(0))))
+    assert sorted(rows.tolist()) == list(range(20))
+
+
+def test_epochs_are_shuffled():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.cat(list(batches(20, 8, generator))).tolist() for _ in range(2))
+    assert first != second
+    assert first != list(range(20))
+
+
+def test_a_last_batch_of_one_sample_is_left_out():
+    assert [len(rows) for rows in batches(17, 8, torch.Generator())] == [8, 8]
+
+
+def test_a_network_comes_back_in_eval_mode_with_the_statistics_of_its_epochs():
+    x, truth = torch.from_numpy(pattern()), torch.from_numpy(TRUTH)
+    network = fit(MODEL, CLASSES, x, truth, CONFIG, seed=0)
+    assert not network.training
+    steps = -(-len(x) // CONFIG.batch_size) * CONFIG.epochs
+    assert int(network.streams[0][2].num_batches_tracked) == steps  # train mode at every step
+    assert torch.equal(predict(network, x), predict(network, x))  # no dropout
+
+
+def test_a_fit_that_diverges_is_refused():
+    x = pattern()
+    x[0] = np.nan
+    with pytest.raises(MerError, match="the fit diverged"):
+        pool(TRUTH, x=x, config=FitConfig(epochs=1))
+
+
+def test_one_training_sample_is_refused():
+    job = Job("ststnet", CLASSES, pattern(), CONFIG, "cpu")
+    task = Task(0, "d/0", TRUTH, np.array([0]), np.array([1]))
+    with pytest.raises(MerError, match="fold d/0: 1 training sample"):
+        next(compute(job, [task], 1))
+
+
+@pytest.mark.parametrize(
+    ("bad", "cause"),
+    [
+        ({"epochs": 0}, "0 epochs"),
+        ({"batch_size": 1}, "batches of 1"),
+        ({"learning_rate": 0}, "learning rate 0"),
+        ({"learning_rate": float("nan")}, "learning rate nan"),
+        ({"weight_decay": -1}, "weight decay -1"),
+    ],
+)
+def test_an_impossible_config_is_refused(bad, cause):
+    with pytest.raises(ValueError, match=cause):
+        FitConfig(**bad)

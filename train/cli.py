@@ -1,0 +1,108 @@
+"""mer-train: parse, call one function, print what came out."""
+
+import json
+from pathlib import Path
+
+import click
+
+from features.console import RimCommand, examples
+from train.config import FitConfig
+
+DEFAULT = FitConfig()
+
+EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
+
+
+@click.command(cls=RimCommand, context_settings={"show_default": True}, epilog=EXAMPLE)
+@click.option(
+    "--features",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.h5",
+    help="The feature store to train from.",
+)
+@click.option("--model", default="ststnet", help="The network; one file each in train/models/.")
+@click.option("--protocol", default="loso", help="Who is tested when: loso, one subject at a time.")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, help="Repeat with seeds 0, 1, …")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=DEFAULT.epochs, help="The last one counts."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=2), default=DEFAULT.batch_size, help="Clips a step."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=DEFAULT.learning_rate,
+    help="Of Adam.",
+)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(min=0),
+    default=DEFAULT.weight_decay,
+    help="Of Adam.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="auto: cuda where there is one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    show_default="one a core",
+    help="Processes on the CPU; never changes a number.",
+)
+@click.option(
+    "--shuffle-labels",
+    is_flag=True,
+    help="The control: with labels permuted, scores must fall to chance.",
+)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="runs/NAME",
+    help="The folder to write.",
+)
+@click.option("--force", is_flag=True, help="Replace the run that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of tables.")
+def cli(
+    features: Path,
+    model: str,
+    protocol: str,
+    seeds: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    device: str,
+    workers: int | None,
+    shuffle_labels: bool,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Train a network on a feature store and test it on people it has not seen.
+
+    The number of epochs is fixed beforehand, the last one is scored, and nothing is chosen
+    on a test subject. The predictions of all folds are pooled before they are scored.
+    """
+    from train.run import Request, run  # --help need not load torch
+
+    config = FitConfig(epochs, batch_size, learning_rate, weight_decay)
+    request = Request(features, model, protocol, seeds, config, shuffle_labels)
+    results = run(request, out, device, workers, force)
+    if as_json:
+        click.echo(json.dumps(results, indent=1, ensure_ascii=False))
+        return
+    from train.tables import show
+
+    control = ", labels shuffled: a control" if shuffle_labels else ""
+    show(results["scores"], f"{model} on {features.name}, {protocol}{control}")
+    if results["unlabelled_samples"]:
+        click.echo(f"{results['unlabelled_samples']} samples without an emotion left out")
+    click.echo("last epoch, nothing chosen on the test subject")
+    click.echo(f"{results['seconds']} s on {results['device']}, written to {out}/")

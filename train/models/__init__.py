@@ -1,0 +1,1 @@
+"""The networks, one file each; base.py says how one is found."""

@@ -1,0 +1,152 @@
+"""The table of predictions: a row a test sample and seed. Every figure comes from it alone."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.console import MerError
+
+BEFORE = ("run", "seed", "fold", "sample_id", "dataset", "subject", "truth", "prediction")
+AFTER = ("epoch",)
+PREFIX = "p_"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sample as predicted by the one fold of a seed that did not train on it.
+
+    Parameters
+    ----------
+    truth, prediction : names of emotions
+    probabilities : one for each class, in the order of the classes
+    epoch : the epoch the prediction is of, counted from 1: the last one
+    """
+
+    run: str
+    seed: int
+    fold: str
+    sample_id: str
+    dataset: str
+    subject: str
+    truth: str
+    prediction: str
+    probabilities: tuple[float, ...]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """All rows of a run.
+
+    Parameters
+    ----------
+    classes : names of emotions, in the order of the probabilities
+    rows : sorted by (seed, sample_id)
+    """
+
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def seeds(self) -> list[int]:
+        """List the seeds, ascending."""
+        return sorted({row.seed for row in self.rows})
+
+    def of(self, seed: int) -> list[Row]:
+        """Take the rows of one seed."""
+        return [row for row in self.rows if row.seed == seed]
+
+
+def write(path: Path, predictions: Predictions) -> None:
+    """Write the table as CSV; probabilities as the shortest text that reads back the same."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*BEFORE, *(PREFIX + name for name in predictions.classes), *AFTER])
+        for row in predictions.rows:
+            before = [getattr(row, name) for name in BEFORE]
+            writer.writerow([*before, *row.probabilities, row.epoch])
+
+
+def read(path: Path) -> Predictions:
+    """Read a table, checked.
+
+    Raises
+    ------
+    MerError
+        If it is no such table: a column is missing, a cell does not read, a truth is not
+        among the classes, a sample stands twice in a seed, or seeds differ in their samples.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            header = list(reader.fieldnames or ())
+            classes = tuple(name.removeprefix(PREFIX) for name in header if name[:2] == PREFIX)
+            check_header(path, header, classes)
+            rows = list(parse(path, reader, classes))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise bad(path, f"not readable as CSV ({error})") from error
+    check_rows(path, rows, classes)
+    rows.sort(key=lambda row: (row.seed, row.sample_id))
+    return Predictions(classes, tuple(rows))
+
+
+def check_header(path: Path, header: Sequence[str], classes: Sequence[str]) -> None:
+    """Refuse a table that lacks a column, or has one twice."""
+    missing = [name for name in (*BEFORE, *AFTER) if name not in header]
+    if missing:
+        raise bad(path, f"no column {', '.join(missing)}")
+    if len(classes) < 2:
+        raise bad(path, f"{len(classes)} columns {PREFIX}<class>; at least 2 are needed")
+    if len(set(header)) < len(header):
+        raise bad(path, "a column stands twice in the header")
+
+
+def parse(path: Path, lines: Iterator[Mapping[str, str]], classes: Sequence[str]) -> Iterator[Row]:
+    """Turn the lines of a table into rows."""
+    for number, line in enumerate(lines, start=2):
+        try:
+            yield Row(
+                run=line["run"],
+                seed=int(line["seed"]),
+                fold=line["fold"],
+                sample_id=line["sample_id"],
+                dataset=line["dataset"],
+                subject=line["subject"],
+                truth=line["truth"],
+                prediction=line["prediction"],
+                probabilities=tuple(float(line[PREFIX + name]) for name in classes),
+                epoch=int(line["epoch"]),
+            )
+        except (TypeError, ValueError) as error:  # TypeError: a short line gives None
+            raise bad(path, f"line {number} does not read ({error})") from error
+
+
+def check_rows(path: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
+    """Refuse rows that no honest run could have written."""
+    if not rows:
+        raise bad(path, "no predictions, only a header")
+    seen: dict[int, set[str]] = {}
+    for row in rows:
+        for what, name in (("truth", row.truth), ("prediction", row.prediction)):
+            if name not in classes:
+                raise bad(
+                    path,
+                    f"sample {row.sample_id}: {what} {name!r} is not among the classes "
+                    f"{', '.join(classes)}",
+                )
+        samples = seen.setdefault(row.seed, set())
+        if row.sample_id in samples:
+            raise bad(path, f"sample {row.sample_id} stands twice in seed {row.seed}")
+        samples.add(row.sample_id)
+    first = min(seen)
+    for seed, samples in seen.items():
+        if odd := samples ^ seen[first]:
+            raise bad(
+                path,
+                f"seeds {first} and {seed} differ in {len(odd)} samples, first {min(odd)}",
+            )
+
+
+def bad(path: Path, cause: str) -> MerError:
+    """One line of cause, one of remedy."""
+    return MerError(f"{path}: {cause}", "give the predictions.csv of a run, whole and unedited")

@@ -1,0 +1,217 @@
+"""One run: a store in, a folder of predictions and scores out.
+
+runs/NAME/predictions.csv   every test sample once a seed
+          results.json      scores, and all that is needed to repeat them
+          config.toml       what was asked for
+"""
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import blake3
+import numpy as np
+import torch
+
+from features.base import Array
+from features.console import USAGE, MerError
+from features.disk import sync
+from features.progress import follow
+from features.store import Store
+from train.config import FitConfig
+from train.data import Examples, read
+from train.models import base
+from train.predictions import Predictions, Row, write
+from train.protocol import Fold, folds
+from train.scores import scores
+from train.workers import Job, Task, compute, usable_cores
+
+MARK = "predictions.csv"  # a folder that holds it holds a whole run
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What changes the numbers of a run, apart from the store's content.
+
+    Parameters
+    ----------
+    seeds : how many; they are 0, 1, …
+    shuffle_labels : the control
+        Labels are permuted over samples, by the seed, before the folds are made, and
+        scored as permuted: whatever is then above chance leaks.
+    """
+
+    features: Path
+    model: str
+    protocol: str
+    seeds: int
+    fit: FitConfig
+    shuffle_labels: bool = False
+
+
+def run(
+    request: Request, out: Path, device: str, workers: int | None, force: bool
+) -> dict[str, Any]:
+    """Train and test all folds under all seeds, and write the run folder.
+
+    Parameters
+    ----------
+    device : "auto", "cpu" or "cuda"
+    workers : processes on the CPU; None for one a core. Never changes the numbers.
+    force : replace the run that is at `out`
+
+    Returns
+    -------
+    The content of results.json.
+
+    Raises
+    ------
+    MerError
+        If anything asked for cannot be had, before the first fit where that can be known.
+    """
+    start = time.monotonic()
+    device = choose_device(device)
+    model = base.load(request.model)
+    with run_folder(out, force) as partial:
+        examples = read(request.features, model)
+        made = folds(request.protocol, examples.group, examples.digest)
+        tasks = plan(request, examples, made)
+        job = Job(request.model, len(examples.classes), examples.x.numpy(), request.fit, device)
+        done = compute(job, tasks, min(workers or usable_cores(), len(made)))
+        fitted = follow(done, len(tasks), "fits")
+        predictions = tabulate(out.name, examples, request.fit.epochs, fitted)
+        results = {
+            "run": out.name,
+            **asked(request),
+            "seeds": list(range(request.seeds)),
+            "scores": scores(predictions),
+            "unlabelled_samples": examples.unlabelled,
+            "store": describe(request.features),
+            "device": device_name(device),
+            "torch": torch.__version__,
+            "seconds": round(time.monotonic() - start, 1),
+        }
+        write(partial / MARK, predictions)
+        text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+        (partial / "results.json").write_text(text + "\n", encoding="utf-8")
+        (partial / "config.toml").write_text(toml(asked(request)), encoding="utf-8")
+    return results
+
+
+def plan(request: Request, examples: Examples, made: Sequence[Fold]) -> list[Task]:
+    """Every fold under every seed."""
+    return [
+        Task(seed, fold.name, labels(examples.truth, seed, request.shuffle_labels), fold.train,
+             fold.test)
+        for seed in range(request.seeds)
+        for fold in made
+    ]  # fmt: skip
+
+
+def labels(truth: Array, seed: int, shuffle: bool) -> Array:
+    """Give what a seed trains and is scored with: the truth, or the truth permuted."""
+    return np.random.default_rng(seed).permutation(truth) if shuffle else truth
+
+
+def tabulate(
+    name: str, examples: Examples, epoch: int, fitted: Iterator[tuple[Task, Array]]
+) -> Predictions:
+    """Pool what the folds say; the order they finish in does not show."""
+    names = examples.classes
+    rows = [
+        Row(
+            run=name,
+            seed=task.seed,
+            fold=task.fold,
+            sample_id=examples.sample_id[i],
+            dataset=examples.dataset[i],
+            subject=examples.subject[i],
+            truth=names[task.truth[i]],
+            prediction=names[int(p.argmax())],
+            probabilities=tuple(float(str(value)) for value in p),  # the shortest text of each
+            epoch=epoch,
+        )
+        for task, probabilities in fitted
+        for i, p in zip(task.test, probabilities, strict=True)
+    ]
+    rows.sort(key=lambda row: (row.seed, row.sample_id))
+    return Predictions(names, tuple(rows))
+
+
+def choose_device(device: str) -> str:
+    """Resolve "auto", and refuse a CUDA that is not there."""
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise MerError("no CUDA device is visible to torch", "use --device cpu, or auto")
+    return ("cuda" if there else "cpu") if device == "auto" else device
+
+
+def device_name(device: str) -> str:
+    """``cpu``, or the name of the GPU."""
+    return "cpu" if device == "cpu" else f"cuda ({torch.cuda.get_device_name()})"
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """Flatten the request."""
+    return {
+        "features": str(request.features),
+        "model": request.model,
+        "protocol": request.protocol,
+        "seeds": request.seeds,
+        **asdict(request.fit),
+        "shuffle_labels": request.shuffle_labels,
+    }
+
+
+def toml(values: Mapping[str, Any]) -> str:
+    """Flat TOML: JSON's strings, numbers, booleans and lists are TOML's."""
+    return "".join(
+        f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()
+    )
+
+
+def describe(path: Path) -> dict[str, str]:
+    """Which store this was, by name, by key and by every byte."""
+    with Store(path) as store:
+        key = str(store.attrs["key"])
+    return {"name": path.name, "key": key, "blake3": blake3.blake3().update_mmap(path).hexdigest()}
+
+
+@contextmanager
+def run_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Give a folder to write a run into; put it in place if all went well.
+
+    A folder that holds predictions.csv holds a whole run: in one that exists already, the
+    old predictions go first and the new ones come last. Files of other names are left alone.
+
+    Raises
+    ------
+    MerError
+        Exit code 2 (usage): `out` holds a run and `force` is not given, or is no folder.
+    """
+    if (out / MARK).exists() and not force:
+        raise MerError(f"{out} holds a run already", "choose another --out, or --force", USAGE)
+    if out.exists() and not out.is_dir():
+        raise MerError(f"{out} is no folder", "choose another --out", USAGE)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.tmp")
+    partial.mkdir(mode=0o700)
+    try:
+        yield partial
+        for file in partial.iterdir():
+            sync(file)
+        if out.exists():
+            (out / MARK).unlink(missing_ok=True)
+            for file in sorted(partial.iterdir(), key=lambda file: file.name == MARK):
+                file.replace(out / file.name)
+        else:
+            partial.replace(out)
+        sync(out.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

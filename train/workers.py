@@ -1,0 +1,169 @@
+"""Folds × seeds: each fit is alone, so they run in processes; the bits do not depend on how many.
+
+The networks are so small that a second thread inside one fit costs more than it gains,
+and the number of threads changes the order of sums: one thread a fit, always. On a GPU
+everything runs in this process.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+
+import torch
+from torch import Tensor
+
+from features.base import Array
+from features.console import MerError
+from train.config import FitConfig
+from train.fit import fit, predict, seed_of
+from train.models import base
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all fits of a run share.
+
+    Parameters
+    ----------
+    x : (N, planes, H, W) float32, all samples
+    """
+
+    model: str
+    classes: int
+    x: Array
+    config: FitConfig
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One fit: a fold under a seed.
+
+    Parameters
+    ----------
+    truth : (N,) int64, labels of all samples under this seed
+    train, test : rows of `x`
+    """
+
+    seed: int
+    fold: str
+    truth: Array
+    train: Array
+    test: Array
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def compute(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Array]]:
+    """Fit every task; give (task, probabilities (n_test, classes) float32) as each is done.
+
+    Raises
+    ------
+    MerError
+        If a fit diverges, has one training sample, or a worker dies.
+    """
+    for task in tasks:
+        if len(task.train) < 2:
+            raise MerError(
+                f"fold {task.fold}: {len(task.train)} training sample, at least 2 are needed",
+                "give a store of more samples",
+            )
+    workers = min(workers, len(tasks))
+    if workers == 1 or job.device != "cpu":
+        x = torch.from_numpy(job.x).to(job.device)
+        with one_thread():
+            for task in tasks:
+                yield checked(task, fit_and_predict(job, x, task))
+    else:
+        yield from _in_processes(job, tasks, workers)
+
+
+def fit_and_predict(job: Job, x: Tensor, task: Task) -> Array:
+    """Fit one task, then, and only then, look at its test samples."""
+    train = torch.from_numpy(task.train).to(x.device)
+    truth = torch.from_numpy(task.truth).to(x.device)
+    seed = seed_of(task.seed, task.fold)
+    model = base.load(job.model)
+    network = fit(model, job.classes, x[train], truth[train], job.config, seed)
+    return predict(network, x[torch.from_numpy(task.test).to(x.device)]).numpy()
+
+
+def checked(task: Task, probabilities: Array) -> tuple[Task, Array]:
+    """Refuse what a diverged network says."""
+    if not (abs(probabilities.sum(1) - 1) < 1e-3).all():  # NaN compares false
+        raise MerError(
+            f"fold {task.fold}, seed {task.seed}: the fit diverged, its output is no number",
+            "lower --learning-rate",
+        )
+    return task, probabilities
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside, as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def no_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back; processes started inside never get it: it is the parent's to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _in_processes(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Array]]:
+    # Spawned: a forked torch hangs in its own thread pool.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,))
+    try:
+        with no_interrupt():  # the workers start here
+            running: dict[Future[Array], Task] = {pool.submit(_work, task): task for task in tasks}
+        for done in as_completed(running):
+            yield checked(running[done], done.result())
+    except BrokenProcessPool as error:
+        raise MerError(
+            "a worker process died, probably for want of memory", "run again with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_job: Job  # set once in each worker: the samples travel once, not with every task
+_x: Tensor
+
+
+def _start(job: Job) -> None:
+    global _job, _x
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _job, _x = job, torch.from_numpy(job.x)
+
+
+def _leave_with_parent() -> None:
+    """End this worker if its parent is killed: nobody else would shut the pool down."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _work(task: Task) -> Array:
+    return fit_and_predict(_job, _x, task)
