@@ -2,6 +2,7 @@
 
     base.py     what a feature says of itself, how it is found, how a result is named
     store.py    the HDF5 feature store: publish one, read one, verify one
+    plugin.py   things found by file name
     disk.py     files that are whole or not there
     progress.py how far a long loop is
     console.py  what the command lines share: errors in two lines, exit codes

@@ -1,8 +1,6 @@
 """What a feature says of itself, how it is found, and how a result is named."""
 
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import features
+from features import plugin
 
 Array = NDArray[Any]
 
-NOT_FEATURES = {"base", "console", "disk", "progress", "store"}
+NOT_FEATURES = frozenset({"base", "console", "disk", "plugin", "progress", "store"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +46,12 @@ class Feature:
 
 def names() -> list[str]:
     """Every feature there is: one file each in this folder."""
-    found = {module.name for module in pkgutil.iter_modules(features.__path__)}
-    return sorted(found - NOT_FEATURES)
+    return plugin.names(features, NOT_FEATURES)
 
 
 def load(name: str) -> Feature:
     """Import one feature, and only that one."""
-    if name not in names():
-        raise KeyError(f"no feature {name!r}; there are {', '.join(names())}")
-    feature = importlib.import_module(f"features.{name}").FEATURE
-    assert isinstance(feature, Feature), f"features/{name}.py ends without a FEATURE"
-    return feature
+    return plugin.load(features, name, Feature, NOT_FEATURES)
 
 
 def canonical_json(value: object) -> str:

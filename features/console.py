@@ -55,7 +55,7 @@ def choose(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> s
     known = sorted(known)
     if name in known:
         return name
-    remedy = f"there are {', '.join(known)}" + (f"; or {otherwise}" if otherwise else "")
+    remedy = f"known: {', '.join(known)}" + (f"; or {otherwise}" if otherwise else "")
     raise MerError(f"no {kind} {name!r}{nearest(name, known)}", remedy, USAGE)
 
 

@@ -183,8 +183,9 @@ def _dataset(dataset: str, root: Path | None) -> "tuple[str, Dataset, Path]":
 
     path = Path(dataset)
     if path.suffix.lower() == ".csv":
-        reader = base.Dataset(lambda _: read_manifest(path), "a manifest")
+        # clips/manifest.csv is called clips, nir.csv is called nir
         name = path.resolve().parent.name if path.stem == "manifest" else path.stem
+        reader = base.Dataset(lambda _: read_manifest(path, name), "a manifest")
         return name, reader, root or path.parent
     choose("dataset", dataset, base.names(), "give a manifest CSV")
     return dataset, base.load(dataset), root or Path(os.environ.get("MER_DATA", "data")) / dataset

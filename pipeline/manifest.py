@@ -118,10 +118,10 @@ def gather(rows: Iterable[tuple[str, Callable[[], Sample]]]) -> Manifest:
     return Manifest(tuple(sorted(samples, key=lambda s: s.sample_id)), tuple(bad))
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
     """Read a manifest CSV.
 
-    Columns beyond ours are left alone; `dataset` defaults to the file's name, `clip` to the
+    Columns beyond ours are left alone; `dataset` defaults to the name given or the file's, `clip` to the
     path, `sample_id` to dataset_subject_clip, `first_frame` to 1, a blank apex to the midpoint.
 
     Raises
@@ -155,7 +155,7 @@ def read_manifest(path: Path) -> Manifest:
             )
             name = cells["sample_id"] or f"{path.name} row {number}"
             surplus = any(cell.strip() for cell in row[len(header) :])
-            yield name, partial(_sample, cells, path.stem, mark, surplus)
+            yield name, partial(_sample, cells, dataset or path.stem, mark, surplus)
 
     return gather(rows())
 

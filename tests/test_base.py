@@ -7,6 +7,7 @@ import pytest
 
 from features import base
 from features.base import content_key
+from features.console import MerError
 
 SHAPES = {"flow": (2, 48, 48), "strain": (1, 48, 48)}
 
@@ -65,5 +66,5 @@ GOLDEN = {"flow": "a94e1f332d8ac810530c619659f695ec", "strain": "2426c3b8eb614d1
 
 
 def test_an_unknown_feature_is_refused_with_the_known_ones():
-    with pytest.raises(KeyError, match="there are flow, strain"):
+    with pytest.raises(MerError, match="no feature 'flwo'; did you mean 'flow'"):
         base.load("flwo")

@@ -44,7 +44,7 @@ def test_in_eval_mode_a_sample_does_not_depend_on_its_batch(name):
 def test_a_mistyped_model_is_refused_with_the_nearest_name():
     with pytest.raises(MerError, match="no model 'STSNet'") as refusal:
         load("STSNet")
-    assert "did you mean ststnet?" in refusal.value.remedy
+    assert "did you mean 'ststnet'?" in refusal.value.cause
     assert refusal.value.exit_code == 2
 
 

@@ -41,4 +41,4 @@ def test_one_clip_twice_under_one_subject_leaks_nothing():
 def test_a_mistyped_protocol_is_refused_with_the_nearest_name():
     with pytest.raises(MerError, match="no protocol 'lso'") as refusal:
         folds("lso", GROUP, DIGEST)
-    assert "did you mean loso?" in refusal.value.remedy
+    assert "did you mean 'loso'?" in refusal.value.cause

@@ -173,8 +173,8 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["--model", "ststnt"], 2, "did you mean ststnet?"),
-        (["--protocol", "losso"], 2, "did you mean loso?"),
+        (["--model", "ststnt"], 2, "did you mean 'ststnet'?"),
+        (["--protocol", "losso"], 2, "did you mean 'loso'?"),
         (["--features", "missing.h5"], 1, "no such store"),
         (["--epochs", "0"], 2, "0 is not in the range"),
     ],

@@ -1,12 +1,11 @@
 """What a dataset says of itself, and how it is found."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline.datasets
+from features import plugin
 from pipeline.manifest import Manifest
 
 
@@ -31,14 +30,9 @@ class Dataset:
 
 def names() -> list[str]:
     """Every dataset known by name: one file each in this folder."""
-    found = {module.name for module in pkgutil.iter_modules(pipeline.datasets.__path__)}
-    return sorted(found - {"base"})
+    return plugin.names(pipeline.datasets)
 
 
 def load(name: str) -> Dataset:
     """Import one dataset, and only that one."""
-    if name not in names():
-        raise KeyError(f"no dataset {name!r}; there are {', '.join(names())}")
-    dataset = importlib.import_module(f"pipeline.datasets.{name}").DATASET
-    assert isinstance(dataset, Dataset), f"pipeline/datasets/{name}.py ends without a DATASET"
-    return dataset
+    return plugin.load(pipeline.datasets, name, Dataset)

@@ -86,6 +86,17 @@ class Plan:
         flow = synthetic.true_flow(self.poses[0], self.poses[self.apex], self.field, where)
         return np.moveaxis(flow, -1, 0) if points is None else flow
 
+    def flow_in_crop(self, matrix: Array, size: int) -> Array:
+        """True flow as an aligned crop shows it, (2, size, size) px of the crop.
+
+        Parameters
+        ----------
+        matrix : (2, 3) source px -> crop px, as `pipeline.faces.alignment` gives it
+        """
+        y, x = np.mgrid[:size, :size].astype(float)
+        source = synthetic.apply(synthetic.invert(matrix), np.stack([x, y], axis=-1))
+        return np.moveaxis(self.flow(source) @ matrix[:, :2].T, -1, 0)
+
     def head_motion(self) -> Array:
         """(T, 2, 3) the head's own motion: onset frame -> frame t, without expression."""
         back = synthetic.invert(self.poses[0].matrix())

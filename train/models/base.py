@@ -2,19 +2,15 @@
 
 from __future__ import annotations  # torch.nn is named below, yet not loaded for --help
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import train.models
-from features.console import choose
+from features import plugin
 
 if TYPE_CHECKING:
     from torch import nn
-
-NOT_MODELS = {"base"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +34,9 @@ class Model:
 
 def names() -> list[str]:
     """Every model there is: one file each in this folder."""
-    found = {module.name for module in pkgutil.iter_modules(train.models.__path__)}
-    return sorted(found - NOT_MODELS)
+    return plugin.names(train.models)
 
 
 def load(name: str) -> Model:
-    """Import one model, and only that one; MerError if there is none of that name."""
-    model = importlib.import_module(f"train.models.{choose('model', name, names())}").MODEL
-    assert isinstance(model, Model), f"train/models/{name}.py ends without a MODEL"
-    return model
+    """Import one model, and only that one."""
+    return plugin.load(train.models, name, Model)
