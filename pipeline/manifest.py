@@ -121,8 +121,9 @@ def gather(rows: Iterable[tuple[str, Callable[[], Sample]]]) -> Manifest:
 def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
     """Read a manifest CSV.
 
-    Columns beyond ours are left alone; `dataset` defaults to the name given or the file's, `clip` to the
-    path, `sample_id` to dataset_subject_clip, `first_frame` to 1, a blank apex to the midpoint.
+    Columns beyond ours are left alone; `dataset` defaults to the name given or the file's,
+    `clip` to the path, `sample_id` to dataset_subject_clip_onset, `first_frame` to 1, a blank
+    apex to the midpoint.
 
     Raises
     ------
