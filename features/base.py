@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import blake3
@@ -80,6 +81,11 @@ def content_key(stage: str, revision: int, config: object, inputs: Iterable[str]
 def digest(data: bytes | memoryview) -> str:
     """128 bits of blake3, as 32 hexadecimal digits."""
     return blake3.blake3(data).hexdigest(length=16)
+
+
+def file_digest(path: Path) -> str:
+    """The same of a file's bytes, however large."""
+    return blake3.blake3().update_mmap(path).hexdigest(length=16)
 
 
 def array_digest(array: Array) -> str:

@@ -192,10 +192,10 @@ def _dataset(dataset: str, root: Path | None) -> "tuple[str, Dataset, Path]":
 
 
 def _file_digest(path: Path) -> str:
-    from features.base import digest
+    from features.base import file_digest
 
     try:
-        return digest(path.read_bytes())
+        return file_digest(path)
     except OSError as error:
         raise MerError(f"{path}: {error.strerror}", "check --landmark-model") from error
 

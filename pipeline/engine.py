@@ -53,36 +53,24 @@ class Engine:
     ) -> Iterator[tuple[Any, Any]]:
         """Call the function for every item; yield (item, result) as they are done.
 
-        A result that is an exception was raised by the function, or says that the item killed
-        its worker. Few tasks are in flight at a time and none of their results is kept.
+        A result that is an exception was raised by the function, or is a KilledWorker: the item
+        kills its worker. Whoever ran beside such an item is tried again, alone. A function may
+        run twice for an item, so it must not mind.
         """
         if not items:
             return
-        from distributed import as_completed
+        from distributed import KilledWorker
 
         client = self._connect()
-        waiting = iter(items)
-        items_of = {}
-
-        def submit(n: int) -> list[Any]:
-            futures = []
-            for item in islice(waiting, n):
-                future = client.submit(function, item, pure=False)
-                items_of[future.key] = item
-                futures.append(future)
-            return futures
-
-        width = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-        done = as_completed(submit(WINDOW * width), raise_errors=False)
-        try:
-            for future in done:
-                item = items_of.pop(future.key)
-                yield item, future.result() if future.status == "finished" else future.exception()
-                future.release()
-                for more in submit(1):
-                    done.add(more)
-        finally:
-            client.cancel(list(done.futures))
+        workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        suspects = []
+        for item, result in _spread(client, function, items, WINDOW * workers):
+            if isinstance(result, KilledWorker):
+                suspects.append(item)
+            else:
+                yield item, result
+        for item in suspects:
+            yield from _spread(client, function, [item], 1)
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -122,7 +110,12 @@ class Engine:
         from distributed import LocalCluster
 
         self._spill = tempfile.mkdtemp(prefix="merkit-")  # 0700
-        dask.config.set({"distributed.worker.multiprocessing-method": "spawn"})
+        dask.config.set(
+            {
+                "distributed.worker.multiprocessing-method": "spawn",
+                "distributed.scheduler.allowed-failures": 1,  # an item that kills twice kills
+            }
+        )
         return LocalCluster(
             n_workers=self._workers or cpu_count(),
             threads_per_worker=1,
@@ -134,6 +127,41 @@ class Engine:
             local_directory=self._spill,
             silence_logs=logging.CRITICAL,
         )
+
+
+def _spread(
+    client: Any, function: Callable[[Any], Any], items: Sequence[Any], window: int
+) -> Iterator[tuple[Any, Any]]:
+    """Keep `window` tasks in flight, and none of their results."""
+    from distributed import as_completed
+
+    waiting = iter(items)
+    item_of = {}
+
+    def submit(item: Any) -> Any:
+        future = client.submit(_boxed, function, item, pure=False)
+        item_of[future.key] = item
+        return future
+
+    done = as_completed([submit(item) for item in islice(waiting, window)])
+    try:
+        for future in done:
+            item = item_of.pop(future.key)
+            box = future.exception() or future.result()
+            future.release()
+            if box is None:  # its worker died with the result: ask again
+                done.add(submit(item))
+                continue
+            yield item, box[0] if isinstance(box, tuple) else box
+            for more in islice(waiting, 1):
+                done.add(submit(more))
+    finally:
+        client.cancel(list(done.futures))
+
+
+def _boxed(function: Callable[[Any], Any], item: Any) -> tuple[Any]:
+    """A result that can be told from none at all."""
+    return (function(item),)
 
 
 def stop_on_sigterm() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from features import base
-from features.base import Array, canonical_json, digest
+from features.base import Array, canonical_json, digest, file_digest
 from features.console import MerError
 from features.progress import follow
 from features.store import SCHEMA, Column, Content, Store, publish
@@ -119,14 +119,14 @@ def _digest(path: Path, video: bool, memo: Digests) -> str:
         known = memo.known(path, stat)
         if known is not None:
             return known
-        data = path.read_bytes()
+        if video:  # may be larger than the memory
+            value = file_digest(path)
+        else:
+            data = path.read_bytes()
+            check_whole(path, data)
+            value = digest(data)
     except OSError as error:
         raise SampleError("missing_file", f"{path.name}: {error.strerror}") from error
-    if not video:
-        check_whole(path, data)
-    elif not data:
-        raise SampleError("empty_file", f"{path.name}: the file is empty")
-    value = digest(data)
     memo.remember(path, stat, value, now)
     return value
 
@@ -151,8 +151,8 @@ def make_store(
         for sample_id, (sample, source) in sorted(scanned.found.items())
     }
     keys = {sample_id: graph.keys(task) for sample_id, task in tasks.items()}
-    key = _store_key(dataset, scanned, recipe, keys)
-    there = _already_in(store, key)
+    store_key = _store_key(dataset, scanned, recipe, keys)
+    there = _already_in(store, store_key)
 
     def cached(sample_id: str) -> bool:
         return all(cache.has(keys[sample_id][name]) for name in recipe.stored)
@@ -171,10 +171,12 @@ def make_store(
     compute(i for i in kept if i in there)  # nothing, unless the cache was swept meanwhile
 
     def read(sample_id: str, name: str) -> Array:
-        array = cache.get(keys[sample_id][name])
-        if array is None:  # swept or damaged since we looked: make it again, here
-            graph.compute(tasks[sample_id])
-            array = cache.get(keys[sample_id][name])
+        key, array = keys[sample_id][name], None
+        if cache.has(key):
+            array = cache.get(key)
+            if array is None:  # damaged, and now gone: make it again, here
+                graph.compute(tasks[sample_id])
+                array = cache.get(key)
         if array is None:
             raise MerError(
                 f"{sample_id}: its {name} is not in the cache {cache.root}",
@@ -184,7 +186,7 @@ def make_store(
 
     content = Content(
         recipe=recipe.json(),
-        key=key,
+        key=store_key,
         dataset=dataset,
         dataset_fingerprint=scanned.fingerprint(),
         code_version=importlib.metadata.version("merkit"),
