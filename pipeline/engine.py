@@ -15,6 +15,8 @@ from typing import Any, Self
 
 from features.console import Interrupted, MerError
 
+# Ctrl-C goes to every process of a terminal; it is the client's to answer, which then closes us.
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 WINDOW = 8  # tasks in flight a worker: enough to keep it busy, few enough to stop at once
 
 
@@ -126,6 +128,7 @@ class Engine:
             memory_limit=0,
             local_directory=self._spill,
             silence_logs=logging.CRITICAL,
+            preload=[DEAF],
         )
 
 

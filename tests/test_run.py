@@ -227,11 +227,20 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(demo_root, tmp_path, own_cac
     command += ["--out", str(tmp_path / "stores"), "--json"]
     run = start(*command)
     wait_for(lambda: len(list(own_cache.glob("shards/*/*.shard"))) >= 4)
-    os.kill(run.pid, how)
-    _, errors = run.communicate(timeout=30)
-    if how != signal.SIGKILL:
+    workers = psutil.Process(run.pid).children(recursive=True)
+    if how == signal.SIGKILL:
+        os.kill(run.pid, how)
+        run.communicate(timeout=30)
+    else:  # a terminal and a batch system signal the whole group
+        os.killpg(run.pid, how)
+        _, errors = run.communicate(timeout=30)
         assert run.returncode == 130
-        assert "run the same command again" in errors
+        assert errors.splitlines()[-2:] == [
+            "error: interrupted",
+            "  run the same command again: finished features are kept",
+        ]
+        assert "Traceback" not in errors
+    wait_for(lambda: not any(worker.is_running() for worker in workers), 10)
     assert not list((tmp_path / "stores").rglob("*.h5"))
     done = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert done["recipes"][0]["samples"] == 8
