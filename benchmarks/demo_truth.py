@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -127,7 +128,9 @@ def help_time(command: str) -> float:
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        subprocess.run([command, "--help"], check=True, capture_output=True)
+        subprocess.run(
+            [Path(sys.executable).with_name(command), "--help"], check=True, capture_output=True
+        )
         times.append(1e3 * (time.perf_counter() - started))
     return float(np.median(times))
 

@@ -1,6 +1,7 @@
 """What many tests share: a small demo dataset, a cache of its own, workers."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 
 from pipeline.datasets import demo
 from pipeline.engine import Engine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_on_the_path() -> None:
+    """mer-features and its kin as installed beside this Python, activated or not."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture(autouse=True)
