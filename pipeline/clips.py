@@ -6,7 +6,7 @@ whole or not at all.
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Source:
 
 
 def find(root: Path, sample: Sample) -> Source:
-    """Look up a sample's files; every frame onset … offset must be there.
+    """Look up a sample's files; every frame onset … offset must be there, or one if holes may be.
 
     Raises
     ------
@@ -60,7 +60,8 @@ def find(root: Path, sample: Sample) -> Source:
         raise SampleError("missing_file", f"{sample.path}: {error.strerror}") from error
     wanted = range(sample.onset, sample.offset + 1)
     missing = [number for number in wanted if number not in listed]
-    if missing:
+    holes_are_known = sample.missing_frames == "nearest" and len(missing) < len(wanted)
+    if missing and not holes_are_known:
         span = f"{min(listed)} … {max(listed)}" if listed else "no images"
         raise SampleError(
             "missing_frame",
@@ -68,7 +69,12 @@ def find(root: Path, sample: Sample) -> Source:
             + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
             + f" of {sample.onset} … {sample.offset}; the folder holds {span}",
         )
-    return Source({number: listed[number] for number in wanted}, video=False)
+    return Source({n: listed[n] for n in wanted if n in listed}, video=False)
+
+
+def nearest(number: int, there: Iterable[int]) -> int:
+    """The frame that stands in for one that is missing: the nearest, the smaller of two."""
+    return min(there, key=lambda n: (abs(n - number), n))
 
 
 def check_whole(path: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ from features import base
 from features.base import Array, content_key
 from features.console import MerError
 from pipeline.cache import Cache
-from pipeline.clips import Source, read_images, read_video
+from pipeline.clips import Source, nearest, read_images, read_video
 from pipeline.errors import SampleError
 from pipeline.faces import crop
 from pipeline.manifest import Sample
@@ -64,7 +64,7 @@ def task(
     if source.video:
         paths = tuple(source.files.values())
     else:
-        paths = tuple(source.files[number] for number in frames)
+        paths = tuple(source.files[nearest(number, source.files)] for number in frames)
     return Task(
         sample_id=sample.sample_id,
         frames=frames,

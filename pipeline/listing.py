@@ -6,7 +6,8 @@ listing knows.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png"})
@@ -123,3 +124,82 @@ def _stay(root: Path, path: Path, name: str) -> Path:
     if os.path.commonpath((real, home)) != home:
         raise ValueError(f"path {name!r} leaves the root by a link, to {real}")
     return Path(real)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A root, listed once.
+
+    Parameters
+    ----------
+    files : every file that is no image, relative to the root
+    clips : every folder that holds images -> the frame numbers in it, sorted
+    troubles : (path, why) of what cannot be listed or is a link to a folder
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    clips: dict[str, tuple[int, ...]]
+    troubles: tuple[tuple[str, str], ...]
+
+
+def survey(root: Path) -> Tree:
+    """List everything below a root; junk is left out, links to folders are not followed."""
+    troubles: list[tuple[str, str]] = []
+    files: list[str] = []
+    clips: dict[str, tuple[int, ...]] = {}
+
+    def closed(error: OSError) -> None:
+        troubles.append((str(error.filename), f"cannot be listed: {error.strerror}"))
+
+    for here, names, links in folders(root, closed):
+        where = "" if here == "." else f"{here}/"
+        troubles += [(f"{where}{name}", "a link to a folder is not followed") for name in links]
+        images = [name for name in names if os.path.splitext(name)[1].lower() in IMAGES]
+        files += [f"{where}{name}" for name in names if name not in set(images)]
+        if images:
+            numbers = {frame_number(name) for name in images} - {None}
+            clips[here] = tuple(sorted(n for n in numbers if n is not None))
+    return Tree(root, tuple(files), clips, tuple(troubles))
+
+
+def by_key(
+    tree: Tree, key: Callable[[tuple[str, ...]], Hashable | None]
+) -> dict[Hashable, list[str]]:
+    """Folders of images by the key that their path spells, lower case; those without are left.
+
+    Parameters
+    ----------
+    key : called with the parts of a folder's path, lower case, ``("sub01", "ep02_01f")``
+    """
+    found: dict[Hashable, list[str]] = {}
+    for folder in tree.clips:
+        spelt = key(tuple(folder.lower().split("/")))
+        if spelt is not None:
+            found.setdefault(spelt, []).append(folder)
+    return found
+
+
+def pick(places: Sequence[str], order: Sequence[str] = ()) -> str:
+    """One of the folders that hold a clip: whose path has the earliest word of `order` in it.
+
+    Parameters
+    ----------
+    order : lower case, as ("raw", "cropped"): a release unpacked whole holds a clip twice
+
+    Raises
+    ------
+    ValueError
+        If there is none, or two are alike.
+    """
+    if not places:
+        raise ValueError("no folder with images of this clip below the root")
+
+    def rank(place: str) -> int:
+        return next((i for i, word in enumerate(order) if word in place.lower()), len(order))
+
+    best = min(map(rank, places))
+    alike = [place for place in places if rank(place) == best]
+    if len(alike) > 1:
+        raise ValueError(f"several folders hold this clip: {', '.join(alike)}; keep one")
+    return alike[0]

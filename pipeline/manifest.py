@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from features.console import MerError, printable
 
 APEX_SOURCES = ("sheet", "patched", "estimated", "midpoint")
-TEXTS = ("path", "sample_id", "dataset", "subject", "clip", "emotion", "action_units")
+MISSING_FRAMES = ("refuse", "nearest")
+TEXTS = ("path", "sample_id", "dataset", "subject", "clip", "emotion", "action_units", "note")
 LAST_FRAME = 2**31 - 1  # a store keeps frame numbers as int32
 
 
@@ -25,6 +26,9 @@ class Sample:
     `path` is a folder of images or a video file, relative to the root. `onset`, `apex` and
     `offset` are the numbers the annotators wrote, offset inclusive; images carry theirs as the
     last digits of their name, a video's first frame has number `first_frame`.
+    `missing_frames` says what a hole between onset and offset means: ``refuse`` the sample, or
+    let the ``nearest`` frame stand in, for releases that are known to have holes. `note` tells
+    what was done to the annotation, and why.
 
     Raises
     ------
@@ -45,6 +49,8 @@ class Sample:
     emotion: str = ""
     action_units: str = ""
     apex_source: str = "sheet"
+    missing_frames: str = "refuse"
+    note: str = ""
 
     def __post_init__(self) -> None:
         if not self.sample_id.strip():
@@ -68,6 +74,8 @@ class Sample:
             raise ValueError(f"fps is {self.fps}; expected a number above 0")
         if self.apex_source not in APEX_SOURCES:
             raise ValueError(f"apex_source is {self.apex_source!r}, none of {APEX_SOURCES}")
+        if self.missing_frames not in MISSING_FRAMES:
+            raise ValueError(f"missing_frames is {self.missing_frames!r}, none of {MISSING_FRAMES}")
         parts = PurePosixPath(self.path).parts
         if not parts or "\0" in self.path or self.path.startswith(("/", "~")) or ".." in parts:
             raise ValueError(f"path {self.path!r} is not below the root")
@@ -210,6 +218,8 @@ def _sample(cells: dict[str, str], dataset: str, mark: str, surplus: bool) -> Sa
         emotion=cells["emotion"],
         action_units=cells["action_units"],
         apex_source=source if cells["apex"] else "midpoint",
+        missing_frames=cells["missing_frames"] or "refuse",
+        note=" ".join(cells["note"].split()),
     )
 
 
