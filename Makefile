@@ -43,8 +43,9 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## accuracy on the demo's known motion, and what each stage costs
+bench: setup  ## accuracy on the demo's known motion, cost of each stage, time to read a dataset
 	$(BIN)/python benchmarks/demo_truth.py
+	$(BIN)/python benchmarks/reading.py
 
 clean:  ## remove what was made here, but no store and no run
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,7 +27,8 @@ from features.disk import aside, private_folder, sync
 
 FORMAT, SCHEMA = "merkit-store", 1
 TEXT_COLUMNS = (
-    "sample_id", "dataset", "subject", "clip", "emotion", "action_units", "apex_source", "digest",
+    "sample_id", "dataset", "subject", "clip", "emotion", "action_units", "objective_class",
+    "apex_source", "digest",
 )  # fmt: skip
 NUMBER_COLUMNS = {"onset": "<i4", "apex": "<i4", "offset": "<i4", "fps": "<f8"}
 FAILURE_COLUMNS = ("sample_id", "stage", "code", "message")

@@ -34,6 +34,21 @@ def emotion(text: str) -> str:
     return SYNONYMS.get(word, word)
 
 
+ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
+
+
+def objective_class(text: str) -> str:
+    """A class of emotion by action units alone, as a Roman number; blank if none is given.
+
+    Davison, Merghani and Yap, "Objective classes for micro-facial expression recognition",
+    Journal of Imaging 4(10), 2018. Some sheets write 1 … 7.
+    """
+    word = text.strip().upper()
+    if word.isdecimal() and 1 <= int(word) <= len(ROMAN):
+        return ROMAN[int(word) - 1]
+    return word if word in ROMAN else ""
+
+
 @dataclass(frozen=True, slots=True)
 class ActionUnit:
     """One token of a FACS string.
@@ -84,6 +99,18 @@ def action_units(text: str) -> tuple[ActionUnit, ...]:
                 else unit
             )
     return tuple(found)
+
+
+def noted_units(text: str) -> tuple[str, str]:
+    """A FACS string as it goes into a manifest, and what is wrong with it; blank for nothing."""
+    clean = " ".join(text.split())
+    if clean.lower() in NOTHING:
+        return "", ""
+    try:
+        action_units(clean)
+    except ValueError as error:
+        return clean, str(error)
+    return clean, ""
 
 
 def _unit(token: str) -> ActionUnit:

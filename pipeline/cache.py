@@ -78,12 +78,17 @@ class Digests:
             self._known = {}
         self._fresh: dict[str, list[object]] = {}
 
-    def known(self, path: Path, stat: os.stat_result) -> str | None:
+    def known(self, path: Path) -> str | None:
         """The digest of a file that has not changed since it was read."""
         entry = self._known.get(str(path))
-        if entry is None or entry[:3] != [stat.st_ino, stat.st_size, stat.st_mtime_ns]:
+        if entry is None:
             return None
-        return str(entry[3])
+        try:
+            stat = os.stat(path)
+        except OSError:
+            return None
+        unchanged = entry[:3] == [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+        return str(entry[3]) if unchanged else None
 
     def remember(self, path: Path, stat: os.stat_result, value: str, now_ns: int) -> None:
         """Keep a digest, unless the file is so young that it may yet change unseen."""

@@ -1,21 +1,21 @@
 """mer-features. Parses, calls one function, prints what happened."""
 
 import json
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from features.console import SOME_FAILED, USAGE, MerError, Rim, choose, examples, printable
+from features.console import SOME_FAILED, USAGE, MerError, Rim, examples, printable
 
 if TYPE_CHECKING:
-    from pipeline.datasets.base import Dataset
-    from pipeline.run import Report
+    from features.protocol import Protocol
+    from pipeline.doctor import Diagnosis
+    from pipeline.run import Report, Scan
 
 
 @click.group(
@@ -28,12 +28,9 @@ def cli() -> None:
     """Turn micro-expression videos into feature stores."""
 
 
-dataset_argument = click.argument("dataset")
-root_option = click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The dataset's folder.  [default: $MER_DATA/DATASET, a manifest's own folder]",
-)
+ROOT_HELP = "The dataset's folder.  [default: $MER_DATA/DATASET, a manifest's own folder]"
+one_dataset = click.argument("dataset")
+one_root = click.option("--root", help=ROOT_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
@@ -42,10 +39,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
         "mer-features run demo",
         "mer-features run samm --root /data/SAMM --workers 8",
         "mer-features run clips/manifest.csv --recipe flow",
+        "mer-features run casme2 smic samm --protocol megc2019",
     )
 )
-@dataset_argument
-@root_option
+@click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
+@click.option("--root", "roots", multiple=True, help=ROOT_HELP + "  Of several: --root NAME=DIR.")
+@click.option("--protocol", help="Take its samples alone, as OUT/PROTOCOL/RECIPE.h5.")
 @click.option("--recipe", "recipes", multiple=True, default=["flow"], help="Repeat for more.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("stores"),
@@ -60,8 +59,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 )  # fmt: skip
 @json_option
 def run(
-    dataset: str,
-    root: Path | None,
+    datasets: tuple[str, ...],
+    roots: tuple[str, ...],
+    protocol: str | None,
     recipes: tuple[str, ...],
     out: Path,
     workers: int | None,
@@ -71,33 +71,45 @@ def run(
 ) -> None:
     """Compute the features of DATASET into stores.
 
-    DATASET is a known name (mer-features list datasets) or a manifest CSV. What is finished is
-    kept: run it again to resume, or to find in a second that nothing is to do.
+    DATASET is a known name (mer-features list datasets) or a manifest CSV; several make one
+    store together. What is finished is kept: run it again to resume, or to find in a second that
+    nothing is to do.
     """
-    from pipeline import cache, recipe
+    from features import protocol as protocols
+    from pipeline import cache, copies, recipe
     from pipeline.engine import Engine, stop_on_sigterm
-    from pipeline.run import make_store, read_dataset, scan
+    from pipeline.manifest import taking_part
+    from pipeline.run import Scan, make_store, scan
 
     stop_on_sigterm()
     wanted = [recipe.load(name) for name in recipes]
     if landmark_model is not None:
         wanted = [recipe.with_model(one, _file_digest(landmark_model)) for one in wanted]
-    name, source, root = _dataset(dataset, root)
+    found = copies.find(datasets, roots)
+    rule = protocols.load(protocol or protocols.ALL)
+    name = protocol or "+".join(sorted(copy.name for copy in found))
     where = cache.Cache(cache.folder())
     with Engine(workers, scheduler) as engine:
-        steps: dict[str, float] = {}
-        started = time.perf_counter()
-        manifest = read_dataset(source, root, engine)
-        steps["dataset"] = time.perf_counter() - started
-        scanned = scan(manifest, root, where.root)
-        steps["scan"] = time.perf_counter() - started - steps["dataset"]
+        steps = {"dataset": 0.0, "scan": 0.0}
+        begun, scanned = time.perf_counter(), Scan()
+        for copy in found:
+            started = time.perf_counter()
+            manifest = copy.manifest(engine)
+            if protocol:
+                manifest = taking_part(manifest, rule)
+            read = time.perf_counter()
+            scanned.join(scan(manifest, copy.root, where.root))
+            steps["dataset"] += read - started
+            steps["scan"] += time.perf_counter() - read
         reports = [
             make_store(
                 name, scanned, one, out / name / f"{one.name}.h5", where, engine, landmark_model
             )
             for one in wanted
         ]
-    _show(reports, steps, time.perf_counter() - started, as_json)
+    for difference in _differences(rule, scanned, reports):
+        click.echo(f"{name}: {difference}", err=True)
+    _show(reports, steps, time.perf_counter() - begun, as_json)
     if any(not report.samples for report in reports):
         raise MerError(
             f"{name}: no sample could be used, so no store was made",
@@ -113,22 +125,22 @@ def run(
         "mer-features manifest folder --root clips -o clips/manifest.csv",
     )
 )
-@dataset_argument
-@root_option
+@one_dataset
+@one_root
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
     help="The manifest to write.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a manifest that is there.")
-def manifest(dataset: str, root: Path | None, output: Path, force: bool) -> None:
+def manifest(dataset: str, root: str | None, output: Path, force: bool) -> None:
     """Write DATASET's manifest, a row a sample, to be looked at and corrected.
 
     For clips of your own, DATASET is `folder`: every folder of images and every video below
     --root is a clip.
     """
+    from pipeline import copies
     from pipeline.engine import Engine
     from pipeline.manifest import write_manifest
-    from pipeline.run import read_dataset
 
     if output.exists() and not force:
         raise MerError(
@@ -136,9 +148,9 @@ def manifest(dataset: str, root: Path | None, output: Path, force: bool) -> None
             "choose another name, or replace it with --force",
             USAGE,
         )
-    _, source, root = _dataset(dataset, root)
+    (copy,) = copies.find([dataset], [root] if root else [])
     with Engine() as engine:
-        found = read_dataset(source, root, engine)
+        found = copy.manifest(engine)
     write_manifest(found.samples, output)
     for row in found.bad:
         click.echo(f"{printable(row.sample_id)}: {printable(row.reason)}", err=True)
@@ -147,11 +159,53 @@ def manifest(dataset: str, root: Path | None, output: Path, force: bool) -> None
         sys.exit(SOME_FAILED)
 
 
+@cli.command(
+    epilog=examples(
+        "mer-features doctor samm --root /data/SAMM",
+        "mer-features doctor clips/manifest.csv --decode",
+    )
+)
+@one_dataset
+@one_root
+@click.option("--decode", is_flag=True, help="Decode every frame of every clip too.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@json_option
+def doctor(
+    dataset: str, root: str | None, decode: bool, workers: int | None, as_json: bool
+) -> None:
+    """Tell what of this copy of DATASET can be used, what is missing or patched, and why.
+
+    Every file of every annotated clip is digested, which reads it once; a later run need not.
+    The exit code is 3 if a sample cannot be used.
+    """
+    from pipeline import cache, copies
+    from pipeline.doctor import examine
+    from pipeline.engine import Engine
+    from pipeline.run import scan
+
+    (copy,) = copies.find([dataset], [root] if root else [])
+    with Engine(workers) as engine:
+        scanned = scan(copy.manifest(engine), copy.root, cache.folder())
+        found = examine(copy, scanned, engine if decode else None)
+    if as_json:
+        click.echo(json.dumps({"healthy": found.healthy, **asdict(found)}))
+    else:
+        for line in _diagnosis(found):
+            click.echo(printable(line))
+    if not found.healthy:
+        sys.exit(SOME_FAILED)
+
+
 @cli.command("list", epilog=examples("mer-features list recipes"))
-@click.argument("what", type=click.Choice(["datasets", "features", "recipes"]))
+@click.argument("what", type=click.Choice(["datasets", "features", "protocols", "recipes"]))
 def list_(what: str) -> None:
     """List what there is."""
-    rows = {"datasets": _datasets, "features": _features, "recipes": _recipes}[what]()
+    rows = {
+        "datasets": _datasets,
+        "features": _features,
+        "protocols": _protocols,
+        "recipes": _recipes,
+    }[what]()
     width = max(len(name) for name, _ in rows)
     for name, about in rows:
         click.echo(f"{name:{width}}  {about}")
@@ -176,19 +230,16 @@ def verify(stores: tuple[Path, ...]) -> None:
             click.echo(f"{path}: {len(store)} samples, {', '.join(store.features)}: whole")
 
 
-def _dataset(dataset: str, root: Path | None) -> "tuple[str, Dataset, Path]":
-    """Name, reader and root of what the user called DATASET."""
-    from pipeline.datasets import base
-    from pipeline.manifest import read_manifest
+def _differences(rule: "Protocol", scanned: "Scan", reports: Sequence["Report"]) -> list[str]:
+    """How what is left for the stores differs in number from what the protocol expects."""
+    from pipeline.manifest import label
 
-    path = Path(dataset)
-    if path.suffix.lower() == ".csv":
-        # clips/manifest.csv is called clips, nir.csv is called nir
-        name = path.resolve().parent.name if path.stem == "manifest" else path.stem
-        reader = base.Dataset(lambda _: read_manifest(path, name), "a manifest")
-        return name, reader, root or path.parent
-    choose("dataset", dataset, base.names(), "give a manifest CSV")
-    return dataset, base.load(dataset), root or Path(os.environ.get("MER_DATA", "data")) / dataset
+    failed = {failure.sample_id for report in reports for failure in report.failures}
+    return rule.differences(
+        (sample.dataset, sample.subject, label(rule, sample))
+        for sample_id, (sample, _) in scanned.found.items()
+        if sample_id not in failed
+    )
 
 
 def _file_digest(path: Path) -> str:
@@ -201,7 +252,7 @@ def _file_digest(path: Path) -> str:
 
 
 def _show(
-    reports: "Sequence[Report]", steps: dict[str, float], seconds: float, as_json: bool
+    reports: Sequence["Report"], steps: dict[str, float], seconds: float, as_json: bool
 ) -> None:
     for failure in {f.sample_id: f for report in reports for f in report.failures}.values():
         line = f"{failure.sample_id}: {failure.message} [{failure.stage}: {failure.code}]"
@@ -247,3 +298,30 @@ def _recipes() -> list[tuple[str, str]]:
     from pipeline import recipe
 
     return [(name, recipe.load(name).about) for name in recipe.names()]
+
+
+def _protocols() -> list[tuple[str, str]]:
+    from features import protocol
+
+    return [(name, protocol.load(name).about) for name in protocol.names()]
+
+
+def _diagnosis(found: "Diagnosis") -> Iterator[str]:
+    yield f"{found.dataset}: {found.samples} samples of {found.subjects} subjects can be used"
+    for title, counts in (
+        ("frames a second", found.fps), ("emotion", found.emotions), ("apex", found.apex_sources),
+    ):  # fmt: skip
+        yield f"  {title}: " + ", ".join(f"{name} {n}" for name, n in counts.items())
+    for name, differences in found.protocols.items():
+        yield f"  {name}: " + ("; ".join(differences) if differences else "as expected")
+    yield from _listed("cannot be used", {f.sample_id: f.message for f in found.unusable})
+    yield from _listed("annotation changed", found.notes)
+    yield from _listed("holes", found.holes)
+    yield from _listed("the same clip twice", {a: ", ".join(b) for a, *b in found.duplicates})
+
+
+def _listed(title: str, entries: dict[str, str]) -> Iterator[str]:
+    if entries:
+        yield f"{title}: {len(entries)}"
+        for name, text in entries.items():
+            yield f"  {name}: {text}"

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from features.console import Interrupted, MerError
+from features.progress import follow
 
 # Ctrl-C goes to every process of a terminal; it is the client's to answer, which then closes us.
 DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -130,6 +131,13 @@ class Engine:
             silence_logs=logging.CRITICAL,
             preload=[DEAF],
         )
+
+
+def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], title: str) -> None:
+    """Call a function for every item on the engine's workers; the first error ends it."""
+    for _, result in follow(engine.map(function, items), len(items), title):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _spread(

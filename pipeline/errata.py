@@ -13,6 +13,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ class Erratum:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a sheet says of one sample, before it is held against the files."""
+    """What a sheet says of one sample, before it is held against the files.
+
+    Parameters
+    ----------
+    note : what its adapter has to tell already
+    """
 
     sample_id: str
     dataset: str
@@ -59,6 +65,8 @@ class Row:
     fps: float
     emotion: str = ""
     action_units: str = ""
+    objective_class: str = ""
+    note: str = ""
 
 
 def load(dataset: str) -> dict[str, Erratum]:
@@ -84,8 +92,8 @@ def settle(
 
     In this order, each told in the sample's `note`: the erratum; an onset or offset beyond the
     folder's frames moves to its first or last; where holes are tolerated, an onset, apex or
-    offset that is missing moves to the nearest frame, the smaller of two; an apex that is missing
-    or outside (onset, offset] gives way to the midpoint.
+    offset that is missing moves to the nearest frame between onset and offset, the smaller of
+    two; an apex that is missing or outside (onset, offset] gives way to the midpoint.
 
     Parameters
     ----------
@@ -95,11 +103,15 @@ def settle(
     Raises
     ------
     ValueError
-        If the erratum says skip, or no frame lies between onset and offset.
+        If the erratum says skip, no frame lies between onset and offset, or two images have one
+        number.
     """
     if not numbers:
         raise ValueError(f"no image in {folder} has a number in its name")
-    notes: list[str] = []
+    twice = next((one for one, other in pairwise(numbers) if one == other), None)
+    if twice is not None:
+        raise ValueError(f"{folder}: two images have the number {twice}")
+    notes = [row.note] if row.note else []
     source = "sheet"
     erratum = errata.get(row.sample_id)
     if erratum is not None and _applies(erratum, row, numbers):
@@ -110,18 +122,22 @@ def settle(
         notes.append(f"{before}: {erratum.reason} ({erratum.source})")
         row = replace(row, **use)
         source = "patched" if use.get("apex") is not None else source
-    if not any(row.onset <= number <= row.offset for number in numbers):
+    between = [number for number in numbers if row.onset <= number <= row.offset]
+    if not between:
         held = f"{numbers[0]} … {numbers[-1]}"
         raise ValueError(f"{folder} holds frames {held}, none of {row.onset} … {row.offset}")
-    onset = _within(row.onset, "onset", numbers, missing_frames, notes)
-    offset = _within(row.offset, "offset", numbers, missing_frames, notes)
+    there = between if missing_frames == "nearest" else numbers
+    onset = _within(row.onset, "onset", there, missing_frames, notes)
+    offset = _within(row.offset, "offset", there, missing_frames, notes)
     apex = row.apex
     if apex is not None and not onset < apex <= offset:
         notes.append(f"apex {apex} lies outside {onset} … {offset}")
         apex = None
     if apex is None:
         apex, source = midpoint(onset, offset), "midpoint"
-    apex = _within(apex, "apex", numbers, missing_frames, notes)
+    if missing_frames == "nearest":  # on the onset it would be none: nothing moves
+        there = [number for number in between if number > onset] or between
+    apex = _within(apex, "apex", there, missing_frames, notes)
     return Sample(
         sample_id=row.sample_id,
         dataset=row.dataset,
@@ -135,6 +151,7 @@ def settle(
         fps=row.fps,
         emotion=row.emotion,
         action_units=row.action_units,
+        objective_class=row.objective_class,
         apex_source=source,
         missing_frames=missing_frames,
         note="; ".join(notes),

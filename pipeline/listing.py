@@ -9,6 +9,9 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png"})
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
@@ -133,7 +136,8 @@ class Tree:
     Parameters
     ----------
     files : every file that is no image, relative to the root
-    clips : every folder that holds images -> the frame numbers in it, sorted
+    clips : every folder that holds images -> the frame numbers in it, sorted; twice where two
+        images have one number
     troubles : (path, why) of what cannot be listed or is a link to a folder
     """
 
@@ -158,21 +162,19 @@ def survey(root: Path) -> Tree:
         images = [name for name in names if os.path.splitext(name)[1].lower() in IMAGES]
         files += [f"{where}{name}" for name in names if name not in set(images)]
         if images:
-            numbers = {frame_number(name) for name in images} - {None}
+            numbers = [frame_number(name) for name in images]
             clips[here] = tuple(sorted(n for n in numbers if n is not None))
     return Tree(root, tuple(files), clips, tuple(troubles))
 
 
-def by_key(
-    tree: Tree, key: Callable[[tuple[str, ...]], Hashable | None]
-) -> dict[Hashable, list[str]]:
+def by_key(tree: Tree, key: Callable[[tuple[str, ...]], Key | None]) -> dict[Key, list[str]]:
     """Folders of images by the key that their path spells, lower case; those without are left.
 
     Parameters
     ----------
     key : called with the parts of a folder's path, lower case, ``("sub01", "ep02_01f")``
     """
-    found: dict[Hashable, list[str]] = {}
+    found: dict[Key, list[str]] = {}
     for folder in tree.clips:
         spelt = key(tuple(folder.lower().split("/")))
         if spelt is not None:

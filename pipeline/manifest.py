@@ -12,10 +12,21 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from features.console import MerError, printable
+from features.protocol import Protocol
 
 APEX_SOURCES = ("sheet", "patched", "estimated", "midpoint")
 MISSING_FRAMES = ("refuse", "nearest")
-TEXTS = ("path", "sample_id", "dataset", "subject", "clip", "emotion", "action_units", "note")
+TEXTS = (
+    "path",
+    "sample_id",
+    "dataset",
+    "subject",
+    "clip",
+    "emotion",
+    "action_units",
+    "objective_class",
+    "note",
+)
 LAST_FRAME = 2**31 - 1  # a store keeps frame numbers as int32
 
 
@@ -48,6 +59,7 @@ class Sample:
     fps: float
     emotion: str = ""
     action_units: str = ""
+    objective_class: str = ""  # I … VII (Davison et al., 2018), as published
     apex_source: str = "sheet"
     missing_frames: str = "refuse"
     note: str = ""
@@ -95,6 +107,17 @@ class Manifest:
 
     samples: tuple[Sample, ...]
     bad: tuple[BadRow, ...] = ()
+
+
+def taking_part(manifest: Manifest, protocol: Protocol) -> Manifest:
+    """Keep the samples that a protocol gives a class; rows that cannot be used stay."""
+    kept = (s for s in manifest.samples if label(protocol, s))
+    return Manifest(tuple(kept), manifest.bad)
+
+
+def label(protocol: Protocol, sample: Sample) -> str:
+    """The class that a protocol gives a sample; blank for none."""
+    return protocol.label(sample.dataset, sample.sample_id, sample.emotion, sample.objective_class)
 
 
 COLUMNS = tuple(field.name for field in fields(Sample))
@@ -217,6 +240,7 @@ def _sample(cells: dict[str, str], dataset: str, mark: str, surplus: bool) -> Sa
         fps=_number(cells, "fps"),
         emotion=cells["emotion"],
         action_units=cells["action_units"],
+        objective_class=cells["objective_class"],
         apex_source=source if cells["apex"] else "midpoint",
         missing_frames=cells["missing_frames"] or "refuse",
         note=" ".join(cells["note"].split()),

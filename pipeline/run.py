@@ -3,10 +3,11 @@
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from features.store import SCHEMA, Column, Content, Store, publish
 from pipeline import graph
 from pipeline.cache import Cache, Digests
 from pipeline.clips import Source, check_whole, find
-from pipeline.datasets.base import Dataset
 from pipeline.engine import Engine
 from pipeline.errors import SampleError
 from pipeline.manifest import Manifest, Sample
@@ -67,66 +67,77 @@ class Scan:
         ]
         return digest(canonical_json(files).encode())
 
-
-def read_dataset(dataset: Dataset, root: Path, engine: Engine) -> Manifest:
-    """The dataset's manifest; a dataset that is made here is made first."""
-    if dataset.make is None:
-        if not root.is_dir():
-            raise MerError(f"{root}: no such folder", "give the dataset's folder with --root")
-        return dataset.read(root)
-    try:
-        return dataset.read(root)
-    except MerError:
-        dataset.make(root, lambda *work: over(engine, *work))
-        return dataset.read(root)
-
-
-def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], title: str) -> None:
-    """Call a function for every item on the engine's workers; the first error ends it."""
-    for _, result in follow(engine.map(function, items), len(items), title):
-        if isinstance(result, BaseException):
-            raise result
+    def join(self, other: "Scan") -> None:
+        """Add another dataset's samples; a sample_id that both have is a failure of the second."""
+        for sample_id, entry in other.found.items():
+            if sample_id in self.found:
+                reason = "another dataset has a sample of this id"
+                self.failures.append(Failure(sample_id, "manifest", "bad_row", reason))
+            else:
+                self.found[sample_id] = entry
+        self.digests.update(other.digests)
+        self.failures += other.failures
 
 
 def scan(manifest: Manifest, root: Path, cache: Path) -> Scan:
     """Find every sample's files and digest them; the second time only their dates are read."""
-    memo = Digests(cache, root)
-
-    def one(sample: Sample) -> tuple[Source, dict[Path, str]] | Failure:
-        try:
-            source = find(root, sample)
-            return source, {p: _digest(p, source.video, memo) for p in source.files.values()}
-        except SampleError as error:
-            return Failure(sample.sample_id, "scan", error.code, error.message)
-
-    done = Scan()
+    done, memo = Scan(), Digests(cache, root)
     done.failures += [Failure(b.sample_id, "manifest", "bad_row", b.reason) for b in manifest.bad]
-    with ThreadPoolExecutor(READERS) as pool:
-        for sample, outcome in zip(manifest.samples, pool.map(one, manifest.samples), strict=True):
-            if isinstance(outcome, Failure):
-                done.failures.append(outcome)
-            else:
-                source, digests = outcome
-                done.found[sample.sample_id] = (sample, source)
-                done.digests.update(digests)
+    found: dict[str, tuple[Sample, Source]] = {}
+    for sample in manifest.samples:
+        try:
+            found[sample.sample_id] = (sample, find(root, sample))
+        except SampleError as error:
+            done.failures.append(Failure(sample.sample_id, "scan", error.code, error.message))
+    digests = _digests([source for _, source in found.values()], memo)
     memo.save()
+    for sample_id, (sample, source) in found.items():
+        results = {path: digests[path] for path in source.files.values()}
+        wrong = next((r for r in results.values() if isinstance(r, SampleError)), None)
+        if wrong is not None:
+            done.failures.append(Failure(sample_id, "scan", wrong.code, wrong.message))
+            continue
+        done.found[sample_id] = (sample, source)
+        done.digests.update((p, r) for p, r in results.items() if isinstance(r, str))
     return done
 
 
-def _digest(path: Path, video: bool, memo: Digests) -> str:
+def _digests(sources: Iterable[Source], memo: Digests) -> dict[Path, str | SampleError]:
+    """Digest of each file, or what is wrong with it.
+
+    Looking up is done here and reading by threads: they pay only where there is a disk to wait
+    for.
+    """
+    known: dict[Path, str | SampleError] = {}
+    unread: dict[Path, bool] = {}
+    for source in sources:
+        for path in source.files.values():
+            remembered = memo.known(path)
+            if remembered is not None:
+                known[path] = remembered
+            else:
+                unread[path] = source.video
+    with ThreadPoolExecutor(READERS) as pool:
+        read = pool.map(partial(_digest, memo), unread.keys(), unread.values())
+        known.update(zip(unread, read, strict=True))
+    return known
+
+
+def _digest(memo: Digests, path: Path, video: bool) -> str | SampleError:
     try:
         stat, now = path.stat(), time.time_ns()
-        known = memo.known(path, stat)
-        if known is not None:
-            return known
+        if not stat.st_size:
+            return SampleError("empty_file", f"{path.name}: the file is empty")
         if video:  # may be larger than the memory
             value = file_digest(path)
         else:
             data = path.read_bytes()
             check_whole(path, data)
             value = digest(data)
+    except SampleError as error:
+        return error
     except OSError as error:
-        raise SampleError("missing_file", f"{path.name}: {error.strerror}") from error
+        return SampleError("missing_file", f"{path.name}: {error.strerror}")
     memo.remember(path, stat, value, now)
     return value
 

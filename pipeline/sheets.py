@@ -18,6 +18,7 @@ from pipeline.listing import inside
 
 SUFFIXES = (".xlsx", ".xlsm", ".xls")
 MAX_UNPACKED = 64 * 2**20  # bytes; the largest real one has a few MB: 400 kB can fill a memory
+MAX_MARKS = 2_000_000  # tags and attributes; each costs a parser far more than its few bytes
 MAX_ROWS, MAX_COLUMNS = 20_000, 128
 HEADER_ROWS = 20  # a header lies among the first
 
@@ -126,7 +127,8 @@ def read(path: Path, name: str) -> list[Table]:
     Raises
     ------
     ValueError
-        If the file is no workbook, unpacks to more than 64 MiB, or has more than 20,000 rows.
+        If the file is no workbook, unpacks to more than 64 MiB, or has more than 20,000 rows or
+        two million marks.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
@@ -150,18 +152,32 @@ def _read_xlsx(path: Path, name: str) -> Iterable[Table]:
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(member.file_size for member in packed.infolist())
+            if size > MAX_UNPACKED:
+                raise ValueError(f"unpacks to {size >> 20} MiB; refused above {MAX_UNPACKED >> 20}")
+            if _marks(packed) > MAX_MARKS:
+                raise ValueError(f"has more than {MAX_MARKS} cells and marks; refused")
     except zipfile.BadZipFile as error:
         raise ValueError(f"not an Excel workbook ({error})") from None
-    if size > MAX_UNPACKED:
-        raise ValueError(f"unpacks to {size >> 20} MiB; refused above {MAX_UNPACKED >> 20}")
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         for worksheet in book.worksheets:
             # Bounds of our own: the size that a sheet states may be wrong either way.
+            worksheet.reset_dimensions()
             rows = worksheet.iter_rows(max_col=MAX_COLUMNS, values_only=True)
             yield _table(name, worksheet.title, rows)
     finally:
         book.close()
+
+
+def _marks(packed: zipfile.ZipFile) -> int:
+    """How many tags and attributes the XML of a workbook holds, read in pieces."""
+    count = 0
+    for member in packed.infolist():
+        if member.filename.endswith((".xml", ".rels")):
+            with packed.open(member) as stream:
+                while piece := stream.read(2**20):
+                    count += piece.count(b"<") + piece.count(b"=")
+    return count
 
 
 def _read_xls(path: Path, name: str) -> Iterable[Table]:

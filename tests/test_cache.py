@@ -74,9 +74,9 @@ def test_a_digest_is_remembered_until_the_file_changes(tmp_path):
     memo = Digests(tmp_path, tmp_path)
     memo.remember(file, file.stat(), "d1", time.time_ns())
     memo.save()
-    assert Digests(tmp_path, tmp_path).known(file, file.stat()) == "d1"
+    assert Digests(tmp_path, tmp_path).known(file) == "d1"
     file.write_bytes(b"three")
-    assert Digests(tmp_path, tmp_path).known(file, file.stat()) is None
+    assert Digests(tmp_path, tmp_path).known(file) is None
 
 
 def test_a_file_written_just_now_is_not_remembered(tmp_path):
@@ -85,11 +85,11 @@ def test_a_file_written_just_now_is_not_remembered(tmp_path):
     memo = Digests(tmp_path, tmp_path)
     memo.remember(file, file.stat(), "d1", time.time_ns())
     memo.save()
-    assert Digests(tmp_path, tmp_path).known(file, file.stat()) is None
+    assert Digests(tmp_path, tmp_path).known(file) is None
 
 
 def test_a_spoilt_memo_only_costs_time(tmp_path):
     memo = Digests(tmp_path, tmp_path)
     memo._path.parent.mkdir(parents=True)
     memo._path.write_text("{broken")
-    assert Digests(tmp_path, tmp_path).known(tmp_path, tmp_path.stat()) is None
+    assert Digests(tmp_path, tmp_path).known(tmp_path) is None

@@ -39,11 +39,11 @@ def test_a_store_that_is_damaged_ends_with_4(tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["run", "dmeo"], 2, "no dataset 'dmeo'; did you mean 'demo'?"),
+        (["run", "demmo"], 2, "no dataset 'demmo'; did you mean 'demo'?"),
         (["run", "nowhere.csv"], 1, "nowhere.csv: no such manifest"),
         (["run", "samm", "--root", "/nowhere"], 1, "/nowhere: no such folder"),
         (["run", "demo", "--recipe", "flaw"], 2, "no recipe 'flaw'; did you mean 'flow'?"),
-        (["run"], 2, "Missing argument 'DATASET'"),
+        (["run"], 2, "Missing argument 'DATASET...'"),
         (["run", "demo", "--workers", "0"], 2, "--workers"),
         (["run", "demo", "--landmark-model", "no.task"], 1, "no.task: No such file"),
         (["manifest", "samm", "-o", __file__], 2, "is there already"),
@@ -58,7 +58,7 @@ def test_a_mistake_is_told_in_a_line_with_its_remedy(words, code, told):
 
 
 def test_a_traceback_is_shown_only_when_asked_for():
-    assert "Traceback" in mer("--debug", "run", "dmeo").stderr
+    assert "Traceback" in mer("--debug", "run", "demmo").stderr
 
 
 def test_a_scheduler_that_does_not_answer_is_named(demo_root, tmp_path):

@@ -72,7 +72,7 @@ def test_what_is_written_is_read_back(tmp_path_factory, listed):
 def test_the_columns_are_the_contract():
     assert ",".join(COLUMNS) == (
         "sample_id,dataset,subject,clip,path,first_frame,onset,apex,offset,fps,emotion,"
-        "action_units,apex_source,missing_frames,note"
+        "action_units,objective_class,apex_source,missing_frames,note"
     )
 
 

@@ -1,44 +1,96 @@
-import numpy as np
+from collections import Counter
+
 import pytest
 
+from features import protocol
 from features.console import MerError
-from train.protocol import Fold, check, folds
+from pipeline.datasets import base as datasets
 
-GROUP = np.array(["a/1", "a/1", "a/2", "b/1", "b/1"], object)
-DIGEST = np.array(list("vwxyz"), object)
-
-
-def test_each_person_is_tested_once_and_trained_on_otherwise():
-    made = folds("loso", GROUP, DIGEST)
-    assert [fold.name for fold in made] == ["a/1", "a/2", "b/1"]
-    for fold in made:
-        assert set(GROUP[fold.test]) == {fold.name}
-        assert sorted([*fold.train, *fold.test]) == [0, 1, 2, 3, 4]
+DATA = [name for name in protocol.names() if name != protocol.ALL]
+TOTALS = {
+    "megc2019": 442, "casme2-3": 145, "casme2-7": 255, "samm-3": 133, "samm-5": 136,
+    "samm-8": 159, "smic-3": 164,
+    "smic_vis-3": 71, "smic_nir-3": 71, "casme3-3": 699, "casme3-4": 860, "casme3-7": 860,
+    "mmew-3": 234, "mmew-4": 263, "mmew-6": 234, "dfme-7": 2629, "casme2-5": 246,
+    "casme2-3-mmnet": 156, "megc2018": 253,
+}  # fmt: skip
 
 
-def test_subject_1_of_two_datasets_is_two_people():
-    assert {"a/1", "b/1"} <= {fold.name for fold in folds("loso", GROUP, DIGEST)}
+@pytest.mark.parametrize("name", DATA)
+def test_a_protocol_is_of_known_datasets_and_each_class_has_its_count(name):
+    loaded = protocol.load(name)
+    assert loaded.about
+    assert loaded.source
+    for dataset, part in loaded.parts.items():
+        assert dataset in datasets.names()
+        assert set(part.expected) == set(part.classes.values())
+        assert not part.per_subject or sum(part.per_subject.values()) == sum(
+            n if isinstance(n, int) else n[0] for n in part.expected.values()
+        )
+        assert all(clip.startswith(f"{dataset}_") for clip in part.exclude)
 
 
-def test_a_subject_on_both_sides_is_refused():
-    leak = Fold("a/1", train=np.array([1, 2, 3, 4]), test=np.array([0]))
-    with pytest.raises(MerError, match="subject a/1 is trained on and tested") as refusal:
-        check([leak], GROUP, DIGEST)
-    assert refusal.value.exit_code == 4
+@pytest.mark.parametrize("name", DATA)
+def test_expected_counts_sum_to_the_published_total(name):
+    parts = protocol.load(name).parts.values()
+    counts = [n for part in parts for n in part.expected.values()]
+    assert sum(n if isinstance(n, int) else n[0] for n in counts) == TOTALS[name]
 
 
-def test_one_clip_under_two_subjects_is_refused():
-    twice = np.array(list("vwvyz"), object)  # the first of a/1 is also a/2's
-    with pytest.raises(MerError, match="first one under a/1 and a/2") as refusal:
-        folds("loso", GROUP, twice)
-    assert refusal.value.exit_code == 4
+def test_megc2019_is_250_negative_109_positive_83_surprise_of_68_subjects():
+    loaded = protocol.load("megc2019")
+    total = Counter()
+    for part in loaded.parts.values():
+        total.update(part.expected)
+    assert total == {"negative": 250, "positive": 109, "surprise": 83}
+    assert sum(part.subjects for part in loaded.parts.values()) == 68
+    assert loaded.classes == ["negative", "positive", "surprise"]
 
 
-def test_one_clip_twice_under_one_subject_leaks_nothing():
-    assert len(folds("loso", GROUP, np.array(list("vvxyz"), object))) == 3
+@pytest.mark.parametrize(
+    ("sample", "label"),
+    [
+        (("casme2", "casme2_sub01_EP01_01", "repression"), "negative"),
+        (("casme2", "casme2_sub01_EP01_01", "others"), ""),
+        (("casme2", "casme2_sub01_EP01_01", "fear"), ""),
+        (("casme2", "casme2_sub05_EP09_05f", "happiness"), ""),
+        (("casme2", "casme2_sub24_EP07_01", "surprise"), ""),
+        (("samm", "samm_006_1_1", "fear"), "negative"),
+        (("samm", "samm_006_1_1", "others"), ""),
+        (("smic", "smic_s1_po_01", "positive"), "positive"),
+        (("mmew", "mmew_S01-01-001", "happiness"), ""),
+    ],
+)
+def test_megc2019_labels_by_the_rules_of_the_challenge(sample, label):
+    assert protocol.load("megc2019").label(*sample) == label
 
 
-def test_a_mistyped_protocol_is_refused_with_the_nearest_name():
-    with pytest.raises(MerError, match="no protocol 'lso'") as refusal:
-        folds("lso", GROUP, DIGEST)
-    assert "did you mean 'loso'?" in refusal.value.cause
+def test_megc2018_goes_by_objective_class_and_not_by_emotion():
+    loaded = protocol.load("megc2018")
+    assert loaded.label("casme2", "casme2_sub01_EP01_01", "others", "III") == "III"
+    assert loaded.label("samm", "samm_006_1_1", "anger", "VII") == ""
+    assert loaded.label("samm", "samm_006_1_1", "anger") == ""
+
+
+def test_without_a_list_every_emotion_is_a_class():
+    loso = protocol.load("loso")
+    assert loso.label("any", "any_1", "contempt") == "contempt"
+    assert loso.differences([("any", "1", "contempt")]) == []
+
+
+def test_a_difference_is_told_by_class_and_a_release_that_differs_is_none():
+    loaded = protocol.load("casme2-5")
+    rows = [
+        ("casme2", f"{k % 26:02d}", name)
+        for name, counts in loaded.parts["casme2"].expected.items()
+        for k in range(counts if isinstance(counts, int) else counts[1])
+    ]
+    assert loaded.differences(rows) == []
+    rows.remove(("casme2", "00", "happiness"))
+    assert loaded.differences(rows) == ["casme2: happiness 31, expected 32"]
+
+
+def test_an_unknown_protocol_is_refused_with_the_nearest_name():
+    with pytest.raises(MerError, match="no protocol 'megc2091'; did you mean 'megc2019'") as caught:
+        protocol.load("megc2091")
+    assert caught.value.exit_code == 2

@@ -4,15 +4,18 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pytest
 from PIL import Image
 
+from features.store import Store
 from pipeline.datasets import demo
+from pipeline.manifest import Sample
 from tests.movies import write_video
+from tests.releases import workbook
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -29,31 +32,63 @@ COMMANDS = [
 
 @pytest.fixture
 def home(demo_root, tmp_path: Path) -> Path:
-    """A folder with what the README's user has: the demo, a copy of SAMM, some clips."""
+    """A folder with what the README's user has: the demo, some clips, copies of three datasets."""
     shutil.copytree(demo_root, tmp_path / "data" / "demo")
-    samm, clips = tmp_path / "SAMM", tmp_path / "clips"
-    clips.mkdir()
-    sheet = openpyxl.Workbook()
-    names = "Subject Filename|Inducement Code|Onset Frame|Apex Frame|Offset Frame|Duration|Micro"
-    names += "|Action Units|Estimated Emotion|Objective Classes|Notes"
-    sheet.active.append(names.replace(" Filename", "|Filename").split("|"))
-    for k, sample in enumerate(demo.read(demo_root).samples):
+    samples = demo.read(demo_root).samples
+    for k, sample in enumerate(samples[:2]):
+        (tmp_path / "clips" / f"person{k}").mkdir(parents=True)
+        video = tmp_path / "clips" / f"person{k}" / "smile.avi"
+        write_video(video, (np.asarray(image) for _, image in pictures(demo_root, sample)))
+    samm(tmp_path / "SAMM", demo_root, samples)
+    (tmp_path / "data" / "samm").symlink_to(tmp_path / "SAMM")
+    casme2(tmp_path / "data" / "casme2", demo_root, samples)
+    smic(tmp_path / "data" / "smic", demo_root, samples)
+    return tmp_path
+
+
+def pictures(demo_root: Path, sample: Sample) -> Iterator[tuple[int, Image.Image]]:
+    for number in range(sample.onset, sample.offset + 1):
+        yield number, Image.open(demo_root / sample.path / f"img{number}.jpg")
+
+
+def samm(root: Path, demo_root: Path, samples: Sequence[Sample]) -> None:
+    titles = "Subject|Filename|Inducement Code|Onset Frame|Apex Frame|Offset Frame|Duration|Micro"
+    rows = [(titles + "|Action Units|Estimated Emotion|Objective Classes|Notes").split("|")]
+    for k, sample in enumerate(samples):
         subject = f"9{sample.subject}"
         clip = f"{subject}_1_{k}"
-        folder = samm / "SAMM" / subject / clip
+        folder = root / "SAMM" / subject / clip
         folder.mkdir(parents=True)
-        frames = sorted((demo_root / sample.path).iterdir(), key=lambda p: int(p.stem[3:]))
-        for path in frames:
-            number = int(path.stem[3:])
-            Image.open(path).convert("L").save(folder / f"{subject}_{number:04d}.jpg", quality=97)
-        row = [subject, clip, 1, sample.onset, sample.apex, sample.offset, None, "Micro - 1/2"]
-        sheet.active.append([*row, "12", sample.emotion.capitalize(), 1, None])
-        if k < 2:
-            (clips / f"person{k}").mkdir()
-            pictures = (np.asarray(Image.open(path)) for path in frames)
-            write_video(clips / f"person{k}" / "smile.avi", pictures)
-    sheet.save(samm / "SAMM_Micro_FACS_Codes_v2.xlsx")
-    return tmp_path
+        for number, image in pictures(demo_root, sample):
+            image.convert("L").save(folder / f"{subject}_{number:04d}.jpg", quality=97)
+        frames = [sample.onset, sample.apex, sample.offset, None, "Micro - 1/2"]
+        rows.append([subject, clip, 1, *frames, "12", sample.emotion.capitalize(), 1, None])
+    workbook(root / "SAMM_Micro_FACS_Codes_v2.xlsx", {"MICRO_ONLY": rows})
+
+
+def casme2(root: Path, demo_root: Path, samples: Sequence[Sample]) -> None:
+    titles = "Subject|Filename||OnsetFrame|ApexFrame|OffsetFrame||Action Units|Estimated Emotion"
+    rows = [[title or None for title in titles.split("|")]]
+    for k, sample in enumerate(samples):
+        clip = f"EP{k + 1:02d}_01"
+        folder = root / "CASME2_RAW_selected" / f"sub{sample.subject}" / clip
+        folder.mkdir(parents=True)
+        for number, image in pictures(demo_root, sample):
+            image.save(folder / f"img{number}.jpg", quality=97)
+        frames = [None, sample.onset, sample.apex, sample.offset, None]
+        rows.append([sample.subject, clip, *frames, 12, sample.emotion])
+    workbook(root / "CASME2-coding-20190701.xlsx", {"Sheet1": rows})
+
+
+def smic(root: Path, demo_root: Path, samples: Sequence[Sample]) -> None:
+    names = {"happiness": ("positive", "po"), "surprise": ("surprise", "sur")}
+    for k, sample in enumerate(samples):
+        emotion, short = names.get(sample.emotion, ("negative", "ne"))
+        person = f"s{int(sample.subject)}"
+        folder = root / "HS" / person / "micro" / emotion / f"{person}_{short}_{k + 1:02d}"
+        folder.mkdir(parents=True)
+        for number, image in pictures(demo_root, sample):
+            image.save(folder / f"image{number:06d}.bmp")
 
 
 def run(command: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -69,13 +104,15 @@ def test_every_command_runs(home):
             done = run(f"make -n -C {ROOT} {command.removeprefix('make ')}", home)
             assert "mer-" in done.stdout or "pytest" in done.stdout
         else:
-            short = command.replace("/data/SAMM", str(home / "SAMM"))
+            short = command.removeprefix(".venv/bin/").replace("/data/SAMM", str(home / "SAMM"))
             if command.startswith("mer-train"):
                 short += " --epochs 2 --seeds 1"
             done = run(short, home)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert (home / "stores" / "samm" / "flow.h5").is_file()
     assert (home / "stores" / "clips" / "flow.h5").is_file()
+    with Store(home / "stores" / "megc2019" / "flow.h5") as store:
+        assert set(store.index["dataset"]) == {"casme2", "samm", "smic"}
 
 
 def test_the_snippet_reads_a_store_with_h5py_alone(home):
@@ -96,7 +133,16 @@ def test_commands_in_the_text_name_real_commands_options_and_targets():
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= options
     assert set(re.findall(r"mer-features (\w+)", TEXT)) <= set(features.commands)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
-    assert set(re.findall(r"`?make ([a-z]+)", TEXT)) <= targets
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", TEXT, flags=re.M)) <= targets
+
+
+def test_datasets_and_protocols_in_the_text_are_known():
+    from features import protocol
+    from pipeline.datasets import base
+
+    known = TEXT.partition("Known by name:")[2].partition("; any")[0]
+    assert set(re.findall(r"`(\w+)`", known)) == set(base.names()) - {"demo", "folder"}
+    assert set(re.findall(r"--protocol ([\w-]+)", TEXT)) <= set(protocol.names())
 
 
 def test_paths_in_the_text_exist():

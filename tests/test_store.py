@@ -16,7 +16,8 @@ def content(ids: list[str] = IDS, **changes: object) -> Content:
     index = [
         {
             "sample_id": i, "dataset": "made", "subject": i[0], "clip": "é", "emotion": "joy",
-            "action_units": "", "onset": 1, "apex": 2, "offset": 3, "fps": 200.0,
+            "action_units": "",
+            "objective_class": "", "onset": 1, "apex": 2, "offset": 3, "fps": 200.0,
             "apex_source": "sheet",
         }
         for i in ids

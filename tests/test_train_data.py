@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from features.console import MerError
+from features.protocol import load as load_protocol
 from tests.tiny_store import EMOTIONS, SIDE, arrays, row, rows, tiny_store
 from train.data import prepare, read
 from train.models.base import load
 
 MODEL = load("ststnet")
+LOSO = load_protocol("loso")
 
 
 @pytest.fixture(scope="module")
@@ -20,26 +22,26 @@ def store(tmp_path_factory):
 
 
 def test_planes_come_in_the_models_order_and_size(store):
-    x = read(store, MODEL).x
+    x = read(store, MODEL, LOSO).x
     assert x.shape == (36, 3, 28, 28)
     assert x.dtype == torch.float32
 
 
 def test_a_sample_without_an_emotion_is_left_out_and_counted(store):
-    examples = read(store, MODEL)
-    assert examples.unlabelled == 1
+    examples = read(store, MODEL, LOSO)
+    assert examples.left_out == 1
     assert "unlabelled" not in examples.sample_id
 
 
 def test_truth_counts_through_the_sorted_emotions(store):
-    examples = read(store, MODEL)
+    examples = read(store, MODEL, LOSO)
     assert examples.classes == EMOTIONS
     for sample_id, truth in zip(examples.sample_id, examples.truth, strict=True):
         assert EMOTIONS[truth] in sample_id
 
 
 def test_a_person_is_a_subject_of_a_dataset(store):
-    assert set(read(store, MODEL).group) == {"tiny/s0", "tiny/s1", "tiny/s2", "tiny/s3"}
+    assert set(read(store, MODEL, LOSO).group) == {"tiny/s0", "tiny/s1", "tiny/s2", "tiny/s3"}
 
 
 def test_two_pixels_of_flow_on_a_face_224_wide_are_1():
@@ -71,15 +73,15 @@ def test_resizing_averages_areas():
 
 def test_no_sample_depends_on_another(store, tmp_path):
     """No statistic over samples: three subjects alone read as they do among four."""
-    fewer = read(tiny_store(tmp_path / "few.h5", rows(subjects=3)), MODEL)
-    kept = np.isin(read(store, MODEL).sample_id, fewer.sample_id)
-    assert torch.equal(read(store, MODEL).x[torch.from_numpy(kept)], fewer.x)
+    fewer = read(tiny_store(tmp_path / "few.h5", rows(subjects=3)), MODEL, LOSO)
+    kept = np.isin(read(store, MODEL, LOSO).sample_id, fewer.sample_id)
+    assert torch.equal(read(store, MODEL, LOSO).x[torch.from_numpy(kept)], fewer.x)
 
 
 def test_a_store_without_a_feature_is_refused(tmp_path):
     path = tiny_store(tmp_path / "flow.h5", columns=("flow",))
     with pytest.raises(MerError, match="no strain; it holds flow"):
-        read(path, MODEL)
+        read(path, MODEL, LOSO)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_store_without_a_feature_is_refused(tmp_path):
 )
 def test_samples_that_make_no_folds_are_refused(tmp_path, samples, cause):
     with pytest.raises(MerError, match=cause):
-        read(tiny_store(tmp_path / "s.h5", samples), MODEL)
+        read(tiny_store(tmp_path / "s.h5", samples), MODEL, LOSO)
 
 
 def test_a_feature_that_is_no_plane_is_refused(tmp_path):
@@ -101,7 +103,7 @@ def test_a_feature_that_is_no_plane_is_refused(tmp_path):
         return {name: array.reshape(len(array), -1) for name, array in arrays(sample).items()}
 
     with pytest.raises(MerError, match="needs planes"):
-        read(tiny_store(tmp_path / "s.h5", make=flat), MODEL)
+        read(tiny_store(tmp_path / "s.h5", make=flat), MODEL, LOSO)
 
 
 def test_a_damaged_store_is_refused(tmp_path):
@@ -110,5 +112,18 @@ def test_a_damaged_store_is_refused(tmp_path):
     with h5py.File(path, "r+") as file:
         file["features/flow"][0, 0, SIDE // 2, 0] = 1
     with pytest.raises(MerError, match="1 samples differ from what was published") as refusal:
-        read(path, MODEL)
+        read(path, MODEL, LOSO)
     assert refusal.value.exit_code == 4
+
+
+def test_a_protocol_fixes_the_classes_leaves_out_the_rest_and_tells_what_is_short(tmp_path):
+    made = [{**one, "dataset": "samm"} for one in rows()]
+    for one, emotion in zip(made, ["happiness", "surprise", "others"] * 12, strict=True):
+        one["emotion"] = emotion
+    examples = read(tiny_store(tmp_path / "s.h5", made), MODEL, load_protocol("samm-3"))
+    assert examples.classes == ["negative", "positive", "surprise"] or examples.classes == (
+        "negative", "positive", "surprise",
+    )  # fmt: skip
+    assert (len(examples.sample_id), examples.left_out) == (24, 12)
+    assert "samm: negative 0, expected 92" in examples.differences
+    assert "samm: subjects 4, expected 28" in examples.differences

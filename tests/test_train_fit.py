@@ -5,8 +5,8 @@ import torch
 from features.console import MerError
 from train.config import FitConfig
 from train.fit import batches, fit, predict, seed_of
+from train.folds import loso
 from train.models.base import load
-from train.protocol import loso
 from train.workers import Job, Task, compute
 
 MODEL = load("ststnet")

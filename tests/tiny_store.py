@@ -15,7 +15,8 @@ WHERE = {"disgust": (10, 28), "happiness": (40, 14), "surprise": (40, 42)}  # y,
 def row(sample_id, subject, emotion):
     return {
         "sample_id": sample_id, "dataset": "tiny", "subject": subject, "clip": sample_id,
-        "emotion": emotion, "action_units": "", "onset": 0, "apex": 5, "offset": 9, "fps": 100.0,
+        "emotion": emotion, "action_units": "",
+        "objective_class": "", "onset": 0, "apex": 5, "offset": 9, "fps": 100.0,
         "apex_source": "annotated",
     }  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Stores to scores: train recognition networks and say honestly how good they are.
 
-    stores/demo/artnet.h5
+    stores/demo/flow.h5
         │  data.py          the features a model takes, resized, fixed scales     Examples
         ▼
-    protocol.py             who is tested when; a leak is refused                 folds
+    folds.py                who is tested when; a leak is refused                 folds
         │  workers.py       folds × seeds, in processes (CPU) or in turn (CUDA)
         │      fit.py       one fold: a fixed number of epochs, the last one kept
         ▼
@@ -15,7 +15,7 @@
     cli.py      mer-train: walks this picture from top to bottom
     report.py   mer-report: starts again from predictions.csv alone
     models/     one file a network; config.py: whatever changes the numbers of a fit
-    tables.py, progress.py: what a person sees
+    tables.py   what a person sees
 
 Nothing here imports pipeline, cv2, mediapipe or dask.
 """

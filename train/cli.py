@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from features.console import RimCommand, examples
+from features.console import RimCommand, examples, printable
 from train.config import FitConfig
 
 DEFAULT = FitConfig()
@@ -22,7 +22,7 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     help="The feature store to train from.",
 )
 @click.option("--model", default="ststnet", help="The network; one file each in train/models/.")
-@click.option("--protocol", default="loso", help="Who is tested when: loso, one subject at a time.")
+@click.option("--protocol", default="loso", help="mer-features list protocols.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, help="Repeat with seeds 0, 1, …")
 @click.option(
     "--epochs", type=click.IntRange(min=1), default=DEFAULT.epochs, help="The last one counts."
@@ -102,7 +102,9 @@ def cli(
 
     control = ", labels shuffled: a control" if shuffle_labels else ""
     show(results["scores"], f"{model} on {features.name}, {protocol}{control}")
-    if results["unlabelled_samples"]:
-        click.echo(f"{results['unlabelled_samples']} samples without an emotion left out")
+    if results["left_out"]:
+        click.echo(f"{results['left_out']} samples left out: no emotion, or not in {protocol}")
+    for difference in results["differences"]:
+        click.echo(f"{protocol}: {printable(difference)}", err=True)
     click.echo("last epoch, nothing chosen on the test subject")
     click.echo(f"{results['seconds']} s on {results['device']}, written to {out}/")

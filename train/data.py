@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from features.base import Array
 from features.console import INTEGRITY, MerError
+from features.protocol import Protocol
 from features.store import Store
 from train.models.base import Model
 
@@ -24,6 +25,7 @@ from train.models.base import Model
 # information: it is never normalised per sample.
 REFERENCE_WIDTH = 224  # px
 FULL_SCALE = {"flow": 2.0, "strain": 0.05}  # px at the reference width; px/px
+LABELLED_BY = ("dataset", "sample_id", "emotion", "objective_class")
 LIMIT = 3.0  # scaled values are clipped to [-3, 3]: a failed flow must not outweigh a batch
 
 
@@ -41,7 +43,9 @@ class Examples:
         Position of the sample's emotion in `classes`.
     x : (N, planes, H, W) float32
         Fixed-scale planes within [-3, 3].
-    unlabelled : samples left out because the store gives them no emotion
+    left_out : how many samples the protocol does not take, or have no emotion
+    differences : how the samples differ in number from what the protocol expects, and which
+        samples the store lacks
     """
 
     classes: tuple[str, ...]
@@ -52,11 +56,12 @@ class Examples:
     group: Array
     truth: Array
     x: Tensor
-    unlabelled: int
+    left_out: int
+    differences: tuple[str, ...]
 
 
-def read(path: Path, model: Model) -> Examples:
-    """Read what a model takes from a store.
+def read(path: Path, model: Model, protocol: Protocol) -> Examples:
+    """Read what a model takes from a store, and a protocol from its samples.
 
     Raises
     ------
@@ -73,13 +78,20 @@ def read(path: Path, model: Model) -> Examples:
                 INTEGRITY,
             )
         index = store.index
-        kept = np.flatnonzero(index["emotion"] != "")
-        emotions, subjects = index["emotion"][kept], index["subject"][kept]
+        labels = np.array(
+            [
+                protocol.label(*row)
+                for row in zip(*(index[name] for name in LABELLED_BY), strict=True)
+            ],
+            object,
+        )
+        kept = np.flatnonzero(labels != "")
+        emotions, subjects = labels[kept], index["subject"][kept]
         group = np.array(
             [f"{d}/{s}" for d, s in zip(index["dataset"][kept], subjects, strict=True)], object
         )
         check_labels(path, index["sample_id"][kept], subjects, group, emotions)
-        classes = sorted(set(emotions))
+        classes = protocol.classes or sorted(set(emotions))
         return Examples(
             classes=tuple(classes),
             sample_id=index["sample_id"][kept],
@@ -89,8 +101,23 @@ def read(path: Path, model: Model) -> Examples:
             group=group,
             truth=np.array([classes.index(emotion) for emotion in emotions], np.int64),
             x=torch.stack([planes(store, int(row), model) for row in kept]),
-            unlabelled=len(index["emotion"]) - len(kept),
+            left_out=len(labels) - len(kept),
+            differences=differences(protocol, index["dataset"][kept], subjects, emotions, store),
         )
+
+
+def differences(
+    protocol: Protocol, datasets: Array, subjects: Array, labels: Array, store: Store
+) -> tuple[str, ...]:
+    """Say how a store falls short of a protocol, and which of its samples failed."""
+    told = protocol.differences(zip(datasets, subjects, labels, strict=True))
+    failed = store.failures
+    if told:
+        told += [
+            f"not in the store: {sample_id} ({message})"
+            for sample_id, message in zip(failed["sample_id"], failed["message"], strict=True)
+        ]
+    return tuple(told)
 
 
 def planes(store: Store, row: int, model: Model) -> Tensor:

@@ -23,12 +23,13 @@ from features.base import Array
 from features.console import USAGE, MerError
 from features.disk import sync
 from features.progress import follow
+from features.protocol import load as load_protocol
 from features.store import Store
 from train.config import FitConfig
 from train.data import Examples, read
+from train.folds import Fold, folds
 from train.models import base
 from train.predictions import Predictions, Row, write
-from train.protocol import Fold, folds
 from train.scores import scores
 from train.workers import Job, Task, compute, usable_cores
 
@@ -79,8 +80,9 @@ def run(
     device = choose_device(device)
     model = base.load(request.model)
     with run_folder(out, force) as partial:
-        examples = read(request.features, model)
-        made = folds(request.protocol, examples.group, examples.digest)
+        protocol = load_protocol(request.protocol)
+        examples = read(request.features, model, protocol)
+        made = folds(examples.group, examples.digest)
         tasks = plan(request, examples, made)
         job = Job(request.model, len(examples.classes), examples.x.numpy(), request.fit, device)
         done = compute(job, tasks, min(workers or usable_cores(), len(made)))
@@ -91,7 +93,8 @@ def run(
             **asked(request),
             "seeds": list(range(request.seeds)),
             "scores": scores(predictions),
-            "unlabelled_samples": examples.unlabelled,
+            "left_out": examples.left_out,
+            "differences": examples.differences,
             "store": describe(request.features),
             "device": device_name(device),
             "torch": torch.__version__,

@@ -1,13 +1,13 @@
 """Who is tested when: a rule that turns samples into folds, and the check that none leaks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import LeaveOneGroupOut
 
 from features.base import Array
-from features.console import INTEGRITY, MerError, choose
+from features.console import INTEGRITY, MerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,8 @@ def loso(group: Array) -> list[Fold]:
     return [Fold(str(group[test[0]]), train, test) for train, test in splits]
 
 
-PROTOCOLS: dict[str, Callable[[Array], list[Fold]]] = {"loso": loso}
-
-
-def folds(protocol: str, group: Array, digest: Array) -> list[Fold]:
-    """Make the folds of a protocol.
+def folds(group: Array, digest: Array) -> list[Fold]:
+    """Make the folds of a protocol: all of ours leave one subject out.
 
     Parameters
     ----------
@@ -45,9 +42,9 @@ def folds(protocol: str, group: Array, digest: Array) -> list[Fold]:
     Raises
     ------
     MerError
-        If there is no such protocol, or a person or a clip would be on both sides.
+        If a person or a clip would be on both sides.
     """
-    made = PROTOCOLS[choose("protocol", protocol, PROTOCOLS)](group)
+    made = loso(group)
     check(made, group, digest)
     return made
 

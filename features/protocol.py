@@ -1,0 +1,123 @@
+"""A protocol: which samples of which datasets count, as which classes, and who is tested when.
+
+`loso` takes every sample with an emotion. The others are data, protocols/<name>.toml:
+
+    about = "…"
+    source = "…"
+    [casme2]                                  # a dataset that takes part
+    by = "emotion"                            # or "objective_class"
+    classes = { disgust = "negative", … }     # as annotated -> class; others are left out
+    exclude = ["casme2_sub04_EP12_01f"]
+    expected = { negative = 88, … }           # samples a class; [25, 28] where releases differ
+    subjects = 24
+    per_subject = { "01" = 9, … }             # optional: tells whose samples are missing
+"""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features.console import choose
+
+FOLDER = Path(__file__).parent / "protocols"
+ALL = "loso"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a protocol takes from one dataset."""
+
+    classes: Mapping[str, str]
+    expected: Mapping[str, int | Sequence[int]]
+    subjects: int | None = None  # None: nobody says how many
+    exclude: Sequence[str] = ()
+    per_subject: Mapping[str, int] = field(default_factory=dict)  # samples of each
+    by: str = "emotion"  # or "objective_class": what is turned into a class
+
+    def differences(self, rows: Sequence[tuple[str, str, str]]) -> list[str]:
+        """How the samples of this dataset differ in number, and of whom."""
+        classes, people = (Counter(row[column] for row in rows) for column in (2, 1))
+        told = [
+            sentence
+            for name, expected in self.expected.items()
+            for sentence in _differs(name, classes[name], expected)
+        ]
+        if self.subjects is not None:
+            told += _differs("subjects", len(people), self.subjects)
+        if told:
+            for subject, expected in self.per_subject.items():
+                told += _differs(f"subject {subject} has", people[subject], expected)
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A rule for what counts; leave-one-subject-out over all its subjects."""
+
+    name: str
+    about: str
+    source: str = ""
+    parts: Mapping[str, Part] = field(default_factory=dict)  # none: every emotion is a class
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, sorted; none where every emotion is one."""
+        return sorted({name for part in self.parts.values() for name in part.classes.values()})
+
+    def label(self, dataset: str, sample_id: str, emotion: str, objective_class: str = "") -> str:
+        """The class of a sample; blank if it takes no part."""
+        if not self.parts:
+            return emotion
+        part = self.parts.get(dataset)
+        if part is None or sample_id in part.exclude:
+            return ""
+        annotated = {"emotion": emotion, "objective_class": objective_class}[part.by]
+        return part.classes.get(annotated, "")
+
+    def differences(
+        self, rows: Iterable[tuple[str, str, str]], dataset: str | None = None
+    ) -> list[str]:
+        """How samples differ in number from what the protocol expects, a sentence each.
+
+        Parameters
+        ----------
+        rows : (dataset, subject, class) of each sample that takes part
+        dataset : look at this part alone
+        """
+        listed = list(rows)
+        return [
+            f"{name}: {sentence}"
+            for name, part in self.parts.items()
+            if dataset in (None, name)
+            for sentence in part.differences([row for row in listed if row[0] == name])
+        ]
+
+
+def _differs(what: str, have: int, expected: int | Sequence[int]) -> list[str]:
+    allowed = [expected] if isinstance(expected, int) else list(expected)
+    if have in allowed:
+        return []
+    return [f"{what} {have}, expected {' or '.join(map(str, allowed))}"]
+
+
+def names() -> list[str]:
+    """Every protocol there is."""
+    return sorted([ALL, *(path.stem for path in FOLDER.glob("*.toml"))])
+
+
+def load(name: str) -> Protocol:
+    """Read a protocol.
+
+    Raises
+    ------
+    MerError
+        Exit code 2: there is none of that name.
+    """
+    choose("protocol", name, names())
+    if name == ALL:
+        return Protocol(ALL, "every emotion is a class, every subject is left out once")
+    table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    about, source = table.pop("about"), table.pop("source")
+    return Protocol(name, about, source, {key: Part(**part) for key, part in table.items()})

@@ -1,0 +1,102 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline import doctor
+from pipeline.cli import cli
+from pipeline.copies import Copy
+from pipeline.datasets import demo
+from pipeline.manifest import BadRow, Manifest
+from pipeline.run import scan
+from tests.movies import cut_in_half
+
+
+@pytest.fixture
+def root(demo_root, tmp_path) -> Path:
+    shutil.copytree(demo_root, tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+def examine(manifest: Manifest, root: Path, engine=None) -> doctor.Diagnosis:
+    copy = Copy("demo", demo.DATASET, root)
+    return doctor.examine(copy, scan(manifest, root, root.parent / "cache"), engine)
+
+
+def frame(root: Path, manifest: Manifest, k: int, number: int) -> Path:
+    sample = manifest.samples[k]
+    return root / sample.path / f"img{sample.onset + number}.jpg"
+
+
+def test_a_good_copy_is_healthy_and_counted(root):
+    found = examine(demo.read(root), root)
+    assert found.healthy
+    assert (found.samples, found.subjects, found.fps) == (8, 2, {"100": 8})
+    assert found.emotions == {"disgust": 2, "happiness": 2, "sadness": 2, "surprise": 2}
+    assert found.apex_sources == {"sheet": 8}
+    assert not (found.notes or found.holes or found.duplicates or found.unusable)
+
+
+def test_what_is_missing_cut_or_misread_is_named_with_its_reason(root):
+    manifest = demo.read(root)
+    frame(root, manifest, 0, 3).unlink()
+    cut_in_half(frame(root, manifest, 1, 2))
+    shutil.rmtree(root / manifest.samples[2].path)
+    manifest = replace(manifest, bad=(BadRow("sheet row 9", "onset is '?'"),))
+    found = examine(manifest, root)
+    assert not found.healthy
+    assert found.samples == 5
+    told = {failure.sample_id: failure.code for failure in found.unusable}
+    ids = [sample.sample_id for sample in manifest.samples]
+    assert told == {
+        ids[0]: "missing_frame", ids[1]: "truncated", ids[2]: "missing_file",
+        "sheet row 9": "bad_row",
+    }  # fmt: skip
+
+
+def test_known_holes_are_told_and_do_no_harm(root):
+    manifest = demo.read(root)
+    frame(root, manifest, 0, 3).unlink()
+    tolerant = replace(manifest.samples[0], missing_frames="nearest")
+    found = examine(Manifest((tolerant, *manifest.samples[1:])), root)
+    assert found.healthy
+    length = tolerant.offset - tolerant.onset + 1
+    assert found.holes == {tolerant.sample_id: f"1 of {length} frames missing"}
+
+
+def test_the_same_clip_under_two_names_is_found(root):
+    manifest = demo.read(root)
+    first = manifest.samples[0]
+    shutil.copytree(root / first.path, root / "again")
+    again = replace(first, sample_id="demo_again", subject="77", path="again")
+    found = examine(Manifest((*manifest.samples, again)), root)
+    assert found.duplicates == [["demo_again", first.sample_id]]
+
+
+def test_a_frame_that_is_whole_and_yet_no_picture_is_found_by_decoding(root, engine):
+    manifest = demo.read(root)
+    path = frame(root, manifest, 4, 5)
+    data = bytearray(path.read_bytes())
+    data[2:200] = bytes(198)  # its tables; the end is as it should be
+    path.write_bytes(data)
+    assert examine(manifest, root).healthy
+    (failure,) = examine(manifest, root, engine).unusable
+    assert (failure.sample_id, failure.stage) == (manifest.samples[4].sample_id, "decode")
+    assert path.name in failure.message
+
+
+def test_the_command_tells_it_in_words_and_in_json_and_ends_with_3(root):
+    words = ["doctor", "demo", "--root", str(root)]
+    good = CliRunner().invoke(cli, words)
+    assert good.exit_code == 0
+    assert "demo: 8 samples of 2 subjects can be used" in good.stdout
+    frame(root, demo.read(root), 0, 3).unlink()
+    bad = CliRunner().invoke(cli, words)
+    assert bad.exit_code == 3
+    assert "cannot be used: 1" in bad.stdout
+    told = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
+    assert told["healthy"] is False
+    assert told["unusable"][0]["code"] == "missing_frame"
