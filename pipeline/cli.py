@@ -107,6 +107,8 @@ def run(
             )
             for one in wanted
         ]
+    for remark in scanned.remarks:
+        click.echo(printable(remark), err=True)
     for difference in _differences(rule, scanned, reports):
         click.echo(f"{name}: {difference}", err=True)
     _show(reports, steps, time.perf_counter() - begun, as_json)
@@ -152,7 +154,7 @@ def manifest(dataset: str, root: str | None, output: Path, force: bool) -> None:
     with Engine() as engine:
         found = copy.manifest(engine)
     write_manifest(found.samples, output)
-    for row in found.bad:
+    for row in (*found.bad, *found.remarks):
         click.echo(f"{printable(row.sample_id)}: {printable(row.reason)}", err=True)
     click.echo(f"{output}: {len(found.samples)} samples, {len(found.bad)} rows left out")
     if found.bad:
@@ -318,6 +320,9 @@ def _diagnosis(found: "Diagnosis") -> Iterator[str]:
     yield from _listed("annotation changed", found.notes)
     yield from _listed("holes", found.holes)
     yield from _listed("the same clip twice", {a: ", ".join(b) for a, *b in found.duplicates})
+    if found.remarks:
+        yield f"beside them: {len(found.remarks)}"
+        yield from (f"  {remark}" for remark in found.remarks)
 
 
 def _listed(title: str, entries: dict[str, str]) -> Iterator[str]:

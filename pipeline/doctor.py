@@ -28,6 +28,7 @@ class Diagnosis:
     holes: dict[str, str]  # sample_id -> how many frames of its clip are missing
     duplicates: list[list[str]]  # samples whose clips are the same to the last bit
     unusable: list[Failure] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # no sample is lost by these
     protocols: dict[str, list[str]] = field(default_factory=dict)  # name -> differences
 
     @property
@@ -59,6 +60,7 @@ def examine(copy: Copy, scanned: Scan, engine: Engine | None = None) -> Diagnosi
         holes=_holes(scanned),
         duplicates=_duplicates(scanned),
         unusable=unusable,
+        remarks=scanned.remarks,
         protocols=_protocols(copy.name, samples),
     )
 

@@ -103,16 +103,29 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a dataset's annotations say: usable samples and unusable rows."""
+    """What a dataset's annotations say.
+
+    Parameters
+    ----------
+    bad : rows that cannot be used: failures of a run
+    remarks : what else a person should know, and no sample is lost by: folders without a row,
+        links not followed
+    """
 
     samples: tuple[Sample, ...]
     bad: tuple[BadRow, ...] = ()
+    remarks: tuple[BadRow, ...] = ()
+
+
+def remark(*told: Iterable[tuple[str, str]]) -> tuple[BadRow, ...]:
+    """(What, why) pairs as remarks, fit to be printed."""
+    return tuple(BadRow(printable(what), printable(why)) for pairs in told for what, why in pairs)
 
 
 def taking_part(manifest: Manifest, protocol: Protocol) -> Manifest:
     """Keep the samples that a protocol gives a class; rows that cannot be used stay."""
     kept = (s for s in manifest.samples if label(protocol, s))
-    return Manifest(tuple(kept), manifest.bad)
+    return Manifest(tuple(kept), manifest.bad, manifest.remarks)
 
 
 def label(protocol: Protocol, sample: Sample) -> str:

@@ -58,6 +58,7 @@ class Scan:
     found: dict[str, tuple[Sample, Source]] = field(default_factory=dict)
     digests: dict[Path, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # no sample is lost by these
 
     def fingerprint(self) -> str:
         """Digest of every source file of every sample, in order."""
@@ -77,12 +78,14 @@ class Scan:
                 self.found[sample_id] = entry
         self.digests.update(other.digests)
         self.failures += other.failures
+        self.remarks += other.remarks
 
 
 def scan(manifest: Manifest, root: Path, cache: Path) -> Scan:
     """Find every sample's files and digest them; the second time only their dates are read."""
     done, memo = Scan(), Digests(cache, root)
     done.failures += [Failure(b.sample_id, "manifest", "bad_row", b.reason) for b in manifest.bad]
+    done.remarks += [f"{remark.sample_id}: {remark.reason}" for remark in manifest.remarks]
     found: dict[str, tuple[Sample, Source]] = {}
     for sample in manifest.samples:
         try:

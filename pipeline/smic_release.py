@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline.errata import Row, load, settle
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 
 CLIP = re.compile(r"s0*([1-9][0-9]*)_(ne|po|sur)_([0-9]{2})", re.IGNORECASE)
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
@@ -95,8 +95,7 @@ def read(root: Path, release: Release) -> Manifest:
         (f"{release.name} {' and '.join(places)}", partial(_sample, release, tree, clip, places))
         for clip, places in found.items()
     )
-    troubles = [BadRow(printable(path), why) for path, why in tree.troubles]
-    return Manifest(manifest.samples, (*manifest.bad, *troubles))
+    return Manifest(manifest.samples, manifest.bad, remark(tree.troubles))
 
 
 def _sample(release: Release, tree: Tree, clip: str, places: Sequence[str]) -> Sample:

@@ -1,5 +1,6 @@
 """Small copies of official releases: sheets with invented rows, tiny images with official names."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,3 +40,10 @@ def empty_images(folder: Path, names: Iterable[str]) -> Path:
     for name in names:
         (folder / name).touch()
     return folder
+
+
+def deal(counts: Mapping[str, int], fixed: Sequence[str | None]) -> list[str]:
+    """Give each place a word so that every word comes as often as counted; some are fixed."""
+    left = Counter(counts) - Counter(word for word in fixed if word)
+    rest = left.elements()
+    return [word or next(rest) for word in fixed]

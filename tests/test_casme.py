@@ -206,7 +206,7 @@ def test_a_clip_without_a_row_and_a_link_are_told(root):
     (root / SELECTED / "sub02").symlink_to(root / SELECTED / "sub01")
     manifest = read(root)
     assert len(manifest.samples) == len(ROWS)
-    assert [(bad.sample_id, bad.reason) for bad in manifest.bad] == [
+    assert [(bad.sample_id, bad.reason) for bad in manifest.remarks] == [
         ("CASME_raw_selected/sub01/EP99_1", f"{SHEET} has no row of this clip"),
         ("CASME_raw_selected/sub02", "a link to a folder is not followed"),
     ]

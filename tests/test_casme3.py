@@ -237,7 +237,7 @@ def test_a_video_in_two_places_is_not_chosen_between(root):
 
 def test_a_link_to_a_folder_is_told(root):
     (root / "spNO.7").symlink_to(root / "part_A")
-    (bad,) = read(root).bad
+    (bad,) = read(root).remarks
     assert (bad.sample_id, bad.reason) == ("spNO.7", "a link to a folder is not followed")
 
 

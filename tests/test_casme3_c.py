@@ -118,7 +118,7 @@ def test_a_broken_row_says_why_and_the_others_go_on(tmp_path, cells, reason):
 def test_a_link_to_a_folder_is_told(tmp_path):
     write(tmp_path)
     (tmp_path / "99").symlink_to(tmp_path / "ME_C")
-    (bad,) = read(tmp_path).bad
+    (bad,) = read(tmp_path).remarks
     assert bad.reason == "a link to a folder is not followed"
 
 

@@ -202,7 +202,7 @@ def test_folders_that_no_row_is_about_are_told(root):
     raw(root / "rawpic/s15/15_0508known", 30)
     raw(root / "rawpic/s15/15_0402new", 30)
     write_clip(root / "selectedpic/selectedpic/s16/anger1_1", 1, 9)
-    bad = {row.sample_id: row.reason for row in read(root).bad}
+    bad = {row.sample_id: row.reason for row in read(root).remarks}
     assert bad == {
         "rawpic/s15/15_0508known": "no row is about this folder: known of the release",
         "rawpic/s15/15_0402new": "no row is about this folder: is the sheet complete?",
@@ -214,7 +214,7 @@ def test_folders_that_no_row_is_about_are_told(root):
 @pytest.mark.parametrize("video", ["s15/15_0508x", "s19/19_0502x", "s23/23_0503x"])
 def test_videos_without_an_expression_are_known(root, video):
     raw(root / "rawpic" / video, 30)
-    (bad,) = read(root).bad
+    (bad,) = read(root).remarks
     assert bad.reason.endswith("known of the release")
 
 
@@ -256,7 +256,7 @@ def test_a_broken_row_says_why_and_the_others_go_on(root, cells, reason):
 
 def test_a_link_to_a_folder_is_told(root):
     (root / "more").symlink_to(root / "selectedpic")
-    (bad,) = read(root).bad
+    (bad,) = read(root).remarks
     assert (bad.sample_id, bad.reason) == ("more", "a link to a folder is not followed")
 
 

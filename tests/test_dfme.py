@@ -158,7 +158,7 @@ def test_an_apex_outside_gives_way_to_the_midpoint(tmp_path):
 def test_a_clip_without_a_row_and_a_link_are_told(root):
     write_clip(root / "train_data/sub9007_01", 3)
     (root / "elsewhere").symlink_to(root / "train_data")
-    assert [(bad.sample_id, bad.reason) for bad in read(root).bad] == [
+    assert [(bad.sample_id, bad.reason) for bad in read(root).remarks] == [
         ("train_data/sub9007_01", "no sheet below the root has a row of this clip"),
         ("elsewhere", "a link to a folder is not followed"),
     ]

@@ -37,7 +37,7 @@ def test_a_good_copy_is_healthy_and_counted(root):
     assert (found.samples, found.subjects, found.fps) == (8, 2, {"100": 8})
     assert found.emotions == {"disgust": 2, "happiness": 2, "sadness": 2, "surprise": 2}
     assert found.apex_sources == {"sheet": 8}
-    assert not (found.notes or found.holes or found.duplicates or found.unusable)
+    assert (found.notes, found.holes, found.duplicates, found.unusable) == ({}, {}, [], [])
 
 
 def test_what_is_missing_cut_or_misread_is_named_with_its_reason(root):

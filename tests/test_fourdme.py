@@ -176,7 +176,7 @@ def test_a_clip_without_a_row_and_a_link_are_told(root):
     write_clip(root / "pictures/other", 1, 3)
     (root / "elsewhere").symlink_to(root / "gray_micro")
     sheet = "4DME_Labelling_Micro_release v1.xlsx"
-    assert [(bad.sample_id, bad.reason) for bad in read(root).bad] == [
+    assert [(bad.sample_id, bad.reason) for bad in read(root).remarks] == [
         ("gray_micro/P91/P91_9th_01", f"{sheet} has no row of this clip"),
         ("elsewhere", "a link to a folder is not followed"),
     ]

@@ -178,7 +178,7 @@ def test_a_clip_without_a_row_and_a_link_are_told(root):
     (home / MICRO / "sadness").symlink_to(home / MICRO / "anger")
     manifest = read(root)
     assert len(manifest.samples) == len(ROWS)
-    assert [(bad.sample_id, bad.reason) for bad in manifest.bad] == [
+    assert [(bad.sample_id, bad.reason) for bad in manifest.remarks] == [
         (
             "MMEW_Final/Micro_Expression/fear/S09-04-001",
             f"MMEW_Final/{SHEET} has no row of this clip",

@@ -13,7 +13,7 @@ from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import action_units
 from pipeline.datasets.samm import DATASET, read
-from tests.releases import empty_images
+from tests.releases import deal, empty_images
 
 HEADER = [
     "Subject",
@@ -325,21 +325,24 @@ SUBJECTS = {
 }
 
 
-def test_159_movements_of_29_people_with_the_published_counts(tmp_path):
-    left = Counter(EMOTIONS)
+def write_whole(root):
+    """159 rows with the published counts of each subject and emotion, the rest invented."""
+    # 025 has only Other; 024 and 036 have none of the five classes, the others some.
+    few = {25: "Other", 24: "Disgust", 36: "Fear"}
+    places = [(subject, k) for subject, count in SUBJECTS.items() for k in range(count)]
+    fixed = [few.get(subject, None if k else "Anger") for subject, k in places]
     rows = []
-    for subject, count in sorted(SUBJECTS.items(), key=lambda item: item[0] != 25):
-        for k in range(count):
-            # 025 has only Other; 024 and 036 have none of the five classes.
-            few = {25: "Other", 24: "Disgust", 36: "Fear"}
-            emotion = few.get(subject) or left.most_common(1)[0][0]
-            left[emotion] -= 1
-            clip = f"{subject:03}_{1 + k % 7}_{1 + k // 7}"
-            rows.append(row(clip, 1000 * k + 71, 1000 * k + 90, 1000 * k + 144, emotion=emotion))
-            digits = 5 if subject % 2 else 4
-            names = [f"{subject:03}_{1000 * k + n:0{digits}}.jpg" for n in (71, 90, 144)]
-            empty_images(tmp_path / f"SAMM/{subject:03}" / clip, names)
-    write_sheet(tmp_path / "SAMM_Micro_FACS_Codes_v2.xlsx", rows)
+    for (subject, k), emotion in zip(places, deal(EMOTIONS, fixed), strict=True):
+        clip = f"{subject:03}_{1 + k % 7}_{1 + k // 7}"
+        rows.append(row(clip, 1000 * k + 71, 1000 * k + 90, 1000 * k + 144, emotion=emotion))
+        digits = 5 if subject % 2 else 4
+        names = [f"{subject:03}_{1000 * k + n:0{digits}}.jpg" for n in (71, 90, 144)]
+        empty_images(root / f"SAMM/{subject:03}" / clip, names)
+    write_sheet(root / "SAMM_Micro_FACS_Codes_v2.xlsx", rows)
+
+
+def test_159_movements_of_29_people_with_the_published_counts(tmp_path):
+    write_whole(tmp_path)
     manifest = read(tmp_path)
     assert manifest.bad == ()
     assert len(manifest.samples) == 159
@@ -448,7 +451,7 @@ def test_a_clip_without_a_row_and_a_folder_that_is_a_link_are_told(root):
     (root / "elsewhere").symlink_to(root / "SAMM")
     manifest = read(root)
     assert len(manifest.samples) == 4
-    assert [(bad.sample_id, bad.reason) for bad in manifest.bad] == [
+    assert [(bad.sample_id, bad.reason) for bad in manifest.remarks] == [
         ("SAMM/905/905_1_1", "SAMM_Micro_FACS_Codes_v2.xlsx has no row of this clip"),
         ("elsewhere", "a link to a folder is not followed"),
     ]

@@ -207,7 +207,7 @@ def test_versions_of_the_sheet_that_differ_are_not_chosen_between(root):
 
 def test_a_link_to_a_folder_is_told(root):
     (root / "elsewhere").symlink_to(root / "SAMM_longvideos")
-    assert [bad.sample_id for bad in read(root).bad] == ["elsewhere"]
+    assert [bad.sample_id for bad in read(root).remarks] == ["elsewhere"]
 
 
 def test_a_root_without_sheet_or_videos_shows_the_tree_that_is_expected(tmp_path):

@@ -206,7 +206,7 @@ def test_what_a_copy_lacks_is_told_by_the_protocol_and_costs_no_other_clip(tmp_p
 def test_a_link_to_a_folder_is_told(tmp_path):
     write(tmp_path, ["s1_ne_01"], "HS")
     (tmp_path / "HS/s2").symlink_to(tmp_path / "HS/s1")
-    (bad,) = smic.read(tmp_path).bad
+    (bad,) = smic.read(tmp_path).remarks
     assert (bad.sample_id, bad.reason) == ("HS/s2", "a link to a folder is not followed")
 
 

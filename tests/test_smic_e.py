@@ -359,7 +359,7 @@ def test_a_folder_without_a_row_is_told(tmp_path):
     write(tmp_path, ONE, row("s9_sur_01", (1001, 1002)))
     film(tmp_path, "s1_ne_01", "s1_ne_02", "s9_sur_01", "s9_sur_02")
     (tmp_path / TOP / "s02").symlink_to(tmp_path / TOP / "s01")
-    reasons = {bad.sample_id.split("/")[-1]: bad.reason for bad in smic_e.read(tmp_path).bad}
+    reasons = {bad.sample_id.split("/")[-1]: bad.reason for bad in smic_e.read(tmp_path).remarks}
     assert reasons == {
         "s1_ne_02": "no row of the sheet names this clip",
         "s9_sur_02": "the sheet counts it among the micro-expressions of s9_sur_01",

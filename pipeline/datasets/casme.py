@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 from pipeline.sheets import Cells, find
 
 FPS = 60.0
@@ -66,8 +66,7 @@ def read(root: Path) -> Manifest:
         for key in sorted(clips.keys() - named)
         if CLIP.fullmatch(key.partition("_")[2])
     ]
-    more = (BadRow(printable(name), printable(why)) for name, why in (*told, *tree.troubles))
-    return Manifest(manifest.samples, (*manifest.bad, *more))
+    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sample(tree: Tree, cells: Cells, clips: Mapping[str, list[str]]) -> Sample:

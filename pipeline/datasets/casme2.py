@@ -3,8 +3,9 @@
 Yan et al., "CASME II: An Improved Spontaneous Micro-Expression Database and the Baseline
 Evaluation", PLoS ONE 9(1), 2014. The sheet of 2019 is taken where it lies beside the one of
 2014; a lone sheet of 2014 is read as it is. Their frames are the same, three emotions are not:
-five classes count 246 samples by the sheet of 2014 and 249 by that of 2019. Where the release is
-unpacked whole, clips come from RAW_selected, else from RAW, else from Cropped.
+five classes count 246 samples by the sheet of 2014 and 249 by that of 2019. Objective classes
+are those of CASME2-ObjectiveClasses.xlsx, which MEGC2018 was made with, else those of 2019. Where
+the release is unpacked whole, clips come from RAW_selected, else from RAW, else from Cropped.
 """
 
 import re
@@ -12,12 +13,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata, sheets
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units, objective_class
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 
 FPS = 200.0
 TREE = (
@@ -74,8 +75,7 @@ def read(root: Path) -> Manifest:
             one = rowless.get(f"casme2_{key}")
             why = f"{one.reason} ({one.source})" if one else f"{sheet.file} has no row of this clip"
             told.append((", ".join(clips[key]), why))
-    more = (BadRow(printable(name), printable(why)) for name, why in (*told, *tree.troubles))
-    return Manifest(manifest.samples, (*manifest.bad, *more))
+    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sheet(tree: Tree) -> sheets.Sheet:

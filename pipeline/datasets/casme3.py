@@ -12,12 +12,12 @@ from collections.abc import Hashable, Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata, sheets
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units, objective_class
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 
 FPS = 30.0
 TREE = (
@@ -65,8 +65,7 @@ def read(root: Path) -> Manifest:
         )
         for number, cells in sheet.rows
     )
-    troubles = tuple(BadRow(printable(path), printable(why)) for path, why in tree.troubles)
-    return Manifest(manifest.samples, manifest.bad + troubles)
+    return Manifest(manifest.samples, manifest.bad, remark(tree.troubles))
 
 
 def _sheet(root: Path, files: tuple[str, ...]) -> tuple[sheets.Sheet, str]:

@@ -11,12 +11,12 @@ from collections.abc import Hashable, Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata, sheets
 from pipeline.annotations import emotion, frame, noted_units
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 
 FPS = 30.0
 TREE = (
@@ -57,8 +57,7 @@ def read(root: Path) -> Manifest:
         )
         for number, cells in sheet.rows
     )
-    troubles = tuple(BadRow(printable(path), printable(why)) for path, why in tree.troubles)
-    return Manifest(manifest.samples, manifest.bad + troubles)
+    return Manifest(manifest.samples, manifest.bad, remark(tree.troubles))
 
 
 def _key(parts: tuple[str, ...]) -> Hashable | None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata, sheets
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 
 FPS = 30.0
 TREE = (
@@ -85,8 +85,9 @@ def read(root: Path, kinds: Collection[str] = ("micro",)) -> Manifest:
         for number, cells in book.rows
         if not (kind := KIND.fullmatch(cells["kind"])) or kind[1].lower() in kinds
     )
-    troubles = tuple(BadRow(printable(path), printable(why)) for path, why in tree.troubles)
-    return Manifest(manifest.samples, manifest.bad + troubles + tuple(_unlabelled(book, places)))
+    return Manifest(
+        manifest.samples, manifest.bad, remark(tree.troubles, _unlabelled(book, places))
+    )
 
 
 def _key(parts: tuple[str, ...]) -> Hashable | None:
@@ -144,7 +145,7 @@ def _sample(
     return errata.settle(row, folder, tree.clips[folder], known)
 
 
-def _unlabelled(book: Book, places: Mapping[Hashable, list[str]]) -> Iterator[BadRow]:
+def _unlabelled(book: Book, places: Mapping[Hashable, list[str]]) -> Iterator[tuple[str, str]]:
     """Folders that no row is about, macro-expressions counted."""
     named: set[Hashable] = set()
     for _, cells in book.rows:
@@ -156,7 +157,7 @@ def _unlabelled(book: Book, places: Mapping[Hashable, list[str]]) -> Iterator[Ba
         if key not in named:
             why = "known of the release" if key in NO_EXPRESSION else "is the sheet complete?"
             for folder in folders:
-                yield BadRow(printable(folder), f"no row is about this folder: {why}")
+                yield folder, f"no row is about this folder: {why}"
 
 
 def _find_book(root: Path, files: tuple[str, ...]) -> Book:

@@ -12,12 +12,12 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 from pipeline.sheets import Cells, Sheet, headed, tables
 
 TREE = (
@@ -61,8 +61,7 @@ def read(root: Path) -> Manifest:
     )
     spare = sorted(place for clip in clips.keys() - named for place in clips[clip])
     told = [(place, "no sheet below the root has a row of this clip") for place in spare]
-    more = (BadRow(printable(name), printable(why)) for name, why in (*told, *tree.troubles))
-    return Manifest(manifest.samples, (*manifest.bad, *more))
+    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sheets(tree: Tree) -> list[Sheet]:

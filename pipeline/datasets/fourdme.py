@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import annotations, errata
 from pipeline.annotations import frame, frame_or_none, noted_units
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather, slug
+from pipeline.manifest import Manifest, Sample, gather, remark, slug
 from pipeline.sheets import Cells, find
 
 FPS = 60.0
@@ -65,8 +65,7 @@ def read(root: Path) -> Manifest:
     spare = [key for key in clips.keys() - named if key[0] in people]
     places = sorted(place for key in spare for place in clips[key])
     told = [(place, f"{sheet.file} has no row of this clip") for place in places]
-    more = (BadRow(printable(name), printable(why)) for name, why in (*told, *tree.troubles))
-    return Manifest(manifest.samples, (*manifest.bad, *more))
+    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sample(

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units, objective_class
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 from pipeline.sheets import Cells, find
 
 FPS = 200.0
@@ -64,8 +64,7 @@ def read(root: Path) -> Manifest:
     # The release has a row for every clip.
     spare = [place for clip in clips.keys() - named for place in clips[clip]]
     told = [(place, f"{sheet.file} has no row of this clip") for place in sorted(spare)]
-    more = (BadRow(printable(name), printable(why)) for name, why in (*told, *tree.troubles))
-    return Manifest(manifest.samples, (*manifest.bad, *more))
+    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sample(

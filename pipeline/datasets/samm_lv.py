@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import NOTHING, emotion, frame, noted_units
 from pipeline.datasets import samm
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 from pipeline.sheets import Cells, find, headed, tables
 
 FPS = 200.0
@@ -76,8 +76,7 @@ def read(root: Path) -> Manifest:
         (sheet.name(n, cells, "filename"), partial(_sample, tree, cells, videos, labels, known))
         for n, cells in micro
     )
-    more = (BadRow(printable(name), printable(why)) for name, why in tree.troubles)
-    return Manifest(manifest.samples, (*manifest.bad, *more))
+    return Manifest(manifest.samples, manifest.bad, remark(tree.troubles))
 
 
 def _labels(tree: Tree) -> Labels:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError, printable
+from features.console import MerError
 from pipeline import annotations
 from pipeline.datasets.base import Dataset
 from pipeline.errata import Row, load, settle
 from pipeline.listing import Tree, pick, survey
-from pipeline.manifest import BadRow, Manifest, Sample, gather
+from pipeline.manifest import Manifest, Sample, gather, remark
 from pipeline.sheets import Cells, Sheet, find, headed, tables
 from pipeline.smic_release import ORDER, folders, meaning, name_of
 
@@ -74,13 +74,8 @@ def read(root: Path) -> Manifest:
     vis = _vis(root, tree) if any(_range(cells, {}) is None for _, cells in sheet.rows) else {}
     manifest = gather(_rows(sheet, vis, tree, places))
     told = {name_of(cells["clip"]) for _, cells in sheet.rows}
-    unlabelled = [
-        BadRow(printable(where[0]), _why(clip))
-        for clip, where in places.items()
-        if clip not in told
-    ]
-    troubles = [BadRow(printable(path), why) for path, why in tree.troubles]
-    return Manifest(manifest.samples, (*manifest.bad, *unlabelled, *troubles))
+    unlabelled = [(where[0], _why(clip)) for clip, where in places.items() if clip not in told]
+    return Manifest(manifest.samples, manifest.bad, remark(unlabelled, tree.troubles))
 
 
 def _why(clip: str) -> str:
