@@ -2,6 +2,7 @@
 
     base.py     what a feature says of itself, how it is found, how a result is named
     store.py    the HDF5 feature store: publish one, read one, verify one
+    facs.py     which action units an annotator saw
     protocol.py which samples count, as which classes
     plugin.py   things found by file name
     disk.py     files that are whole or not there

@@ -15,7 +15,9 @@ from features import plugin
 
 Array = NDArray[Any]
 
-NOT_FEATURES = frozenset({"base", "console", "disk", "plugin", "progress", "protocol", "store"})
+NOT_FEATURES = frozenset(
+    {"base", "console", "disk", "facs", "plugin", "progress", "protocol", "store"}
+)
 
 
 @dataclass(frozen=True, slots=True)

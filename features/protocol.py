@@ -5,12 +5,15 @@
     about = "…"
     source = "…"
     [casme2]                                  # a dataset that takes part
-    by = "emotion"                            # or "objective_class"
+    by = "emotion"                            # or "objective_class", or "action_units"
     classes = { disgust = "negative", … }     # as annotated -> class; others are left out
     exclude = ["casme2_sub04_EP12_01f"]
     expected = { negative = 88, … }           # samples a class; [25, 28] where releases differ
     subjects = 24
     per_subject = { "01" = 9, … }             # optional: tells whose samples are missing
+
+By action units a sample has a label for each of `units`, which it shows or not; `expected` then
+counts the samples that show it, and `samples` all.
 """
 
 import tomllib
@@ -20,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.console import choose
+from features.facs import action_units
 
 FOLDER = Path(__file__).parent / "protocols"
 ALL = "loso"
@@ -29,21 +33,33 @@ ALL = "loso"
 class Part:
     """What a protocol takes from one dataset."""
 
-    classes: Mapping[str, str]
     expected: Mapping[str, int | Sequence[int]]
+    classes: Mapping[str, str] = field(default_factory=dict)
+    units: Sequence[int] = ()  # action units, if those are the labels
+    samples: int | Sequence[int] | None = None  # None: the sum of the classes
     subjects: int | None = None  # None: nobody says how many
     exclude: Sequence[str] = ()
     per_subject: Mapping[str, int] = field(default_factory=dict)  # samples of each
-    by: str = "emotion"  # or "objective_class": what is turned into a class
+    by: str = "emotion"  # or "objective_class" or "action_units": what is turned into a class
+
+    def label(self, emotion: str, objective_class: str, action_units: str) -> str:
+        """The class of a sample; units joined by ``+``, ``none`` for none of them."""
+        if self.by == "action_units":
+            return "+".join(f"AU{n}" for n in self.units if n in _shown(action_units)) or "none"
+        annotated = {"emotion": emotion, "objective_class": objective_class}[self.by]
+        return self.classes.get(annotated, "")
 
     def differences(self, rows: Sequence[tuple[str, str, str]]) -> list[str]:
         """How the samples of this dataset differ in number, and of whom."""
-        classes, people = (Counter(row[column] for row in rows) for column in (2, 1))
+        classes = Counter(name for row in rows for name in row[2].split("+"))
+        people = Counter(row[1] for row in rows)
         told = [
             sentence
             for name, expected in self.expected.items()
             for sentence in _differs(name, classes[name], expected)
         ]
+        if self.samples is not None:
+            told += _differs("samples", len(rows), self.samples)
         if self.subjects is not None:
             told += _differs("subjects", len(people), self.subjects)
         if told:
@@ -66,15 +82,26 @@ class Protocol:
         """Names of the classes, sorted; none where every emotion is one."""
         return sorted({name for part in self.parts.values() for name in part.classes.values()})
 
-    def label(self, dataset: str, sample_id: str, emotion: str, objective_class: str = "") -> str:
+    @property
+    def several_labels(self) -> bool:
+        """Whether a sample has several labels at once."""
+        return any(part.units for part in self.parts.values())
+
+    def label(
+        self,
+        dataset: str,
+        sample_id: str,
+        emotion: str,
+        objective_class: str = "",
+        action_units: str = "",
+    ) -> str:
         """The class of a sample; blank if it takes no part."""
         if not self.parts:
             return emotion
         part = self.parts.get(dataset)
         if part is None or sample_id in part.exclude:
             return ""
-        annotated = {"emotion": emotion, "objective_class": objective_class}[part.by]
-        return part.classes.get(annotated, "")
+        return part.label(emotion, objective_class, action_units)
 
     def differences(
         self, rows: Iterable[tuple[str, str, str]], dataset: str | None = None
@@ -93,6 +120,14 @@ class Protocol:
             if dataset in (None, name)
             for sentence in part.differences([row for row in listed if row[0] == name])
         ]
+
+
+def _shown(text: str) -> set[int]:
+    """Action units of a FACS string, those left out that were there already."""
+    try:
+        return {unit.number for unit in action_units(text) if not unit.static}
+    except ValueError:  # outside the grammar; the manifest's note tells
+        return set()
 
 
 def _differs(what: str, have: int, expected: int | Sequence[int]) -> list[str]:

@@ -130,7 +130,13 @@ def taking_part(manifest: Manifest, protocol: Protocol) -> Manifest:
 
 def label(protocol: Protocol, sample: Sample) -> str:
     """The class that a protocol gives a sample; blank for none."""
-    return protocol.label(sample.dataset, sample.sample_id, sample.emotion, sample.objective_class)
+    return protocol.label(
+        sample.dataset,
+        sample.sample_id,
+        sample.emotion,
+        sample.objective_class,
+        sample.action_units,
+    )
 
 
 COLUMNS = tuple(field.name for field in fields(Sample))

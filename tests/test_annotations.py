@@ -2,9 +2,8 @@
 
 import pytest
 
+from features.facs import ActionUnit, action_units
 from pipeline.annotations import (
-    ActionUnit,
-    action_units,
     emotion,
     frame,
     frame_or_none,

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from features.console import MerError
+from features.facs import action_units
 from pipeline import errata
-from pipeline.annotations import action_units
 from pipeline.datasets.fourdme import DATASET, read
 from tests.releases import empty_images, workbook
 

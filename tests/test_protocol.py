@@ -12,7 +12,7 @@ TOTALS = {
     "samm-8": 159, "smic-3": 164,
     "smic_vis-3": 71, "smic_nir-3": 71, "casme3-3": 699, "casme3-4": 860, "casme3-7": 860,
     "mmew-3": 234, "mmew-4": 263, "mmew-6": 234, "dfme-7": 2629, "casme2-5": 246,
-    "casme2-3-mmnet": 156, "megc2018": 253,
+    "casme2-3-mmnet": 156, "megc2018": 253, "cd6me": 2031,
 }  # fmt: skip
 
 
@@ -23,7 +23,8 @@ def test_a_protocol_is_of_known_datasets_and_each_class_has_its_count(name):
     assert loaded.source
     for dataset, part in loaded.parts.items():
         assert dataset in datasets.names()
-        assert set(part.expected) == set(part.classes.values())
+        classes = set(part.classes.values()) | {f"AU{n}" for n in part.units}
+        assert set(part.expected) == classes
         assert not part.per_subject or sum(part.per_subject.values()) == sum(
             n if isinstance(n, int) else n[0] for n in part.expected.values()
         )
@@ -34,6 +35,9 @@ def test_a_protocol_is_of_known_datasets_and_each_class_has_its_count(name):
 def test_expected_counts_sum_to_the_published_total(name):
     parts = protocol.load(name).parts.values()
     counts = [n for part in parts for n in part.expected.values()]
+    if protocol.load(name).several_labels:
+        assert sum(counts) == 2521
+        counts = [part.samples for part in parts]
     assert sum(n if isinstance(n, int) else n[0] for n in counts) == TOTALS[name]
 
 
@@ -70,6 +74,26 @@ def test_megc2018_goes_by_objective_class_and_not_by_emotion():
     assert loaded.label("casme2", "casme2_sub01_EP01_01", "others", "III") == "III"
     assert loaded.label("samm", "samm_006_1_1", "anger", "VII") == ""
     assert loaded.label("samm", "samm_006_1_1", "anger") == ""
+
+
+@pytest.mark.parametrize(
+    ("units", "label"),
+    [
+        ("4+L12B", "AU4+AU12"), ("12+1", "AU1+AU12"), ("43", "none"), ("", "none"),
+        ("AU12+AU25(k)+AU1(k)", "AU12"), ("L12 or L14", "AU12+AU14"), ("??", "none"),
+    ],
+)  # fmt: skip
+def test_cd6me_labels_by_action_units_and_every_sample_takes_part(units, label):
+    loaded = protocol.load("cd6me")
+    assert loaded.label("samm", "samm_006_1_1", "anger", "", units) == label
+    assert loaded.label("smic", "smic_s1_ne_01", "negative", "", units) == ""
+
+
+def test_cd6me_counts_each_action_unit():
+    told = protocol.load("cd6me").differences([("samm", "006", "AU4+AU12")] * 28, "samm")
+    assert "samm: AU4 28, expected 23" in told
+    assert "samm: samples 28, expected 159" in told
+    assert not [sentence for sentence in told if "AU12 " in sentence]
 
 
 def test_without_a_list_every_emotion_is_a_class():

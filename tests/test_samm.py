@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from features.console import MerError
+from features.facs import action_units
 from pipeline import errata
-from pipeline.annotations import action_units
 from pipeline.datasets.samm import DATASET, read
 from tests.releases import deal, empty_images
 

@@ -116,6 +116,12 @@ def test_a_damaged_store_is_refused(tmp_path):
     assert refusal.value.exit_code == 4
 
 
+def test_a_protocol_of_several_labels_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(MerError, match="cd6me gives a sample several labels") as caught:
+        read(tmp_path / "none.h5", MODEL, load_protocol("cd6me"))
+    assert caught.value.exit_code == 2
+
+
 def test_a_protocol_fixes_the_classes_leaves_out_the_rest_and_tells_what_is_short(tmp_path):
     made = [{**one, "dataset": "samm"} for one in rows()]
     for one, emotion in zip(made, ["happiness", "surprise", "others"] * 12, strict=True):

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from features.base import Array
-from features.console import INTEGRITY, MerError
+from features.console import INTEGRITY, USAGE, MerError
 from features.protocol import Protocol
 from features.store import Store
 from train.models.base import Model
@@ -25,7 +25,7 @@ from train.models.base import Model
 # information: it is never normalised per sample.
 REFERENCE_WIDTH = 224  # px
 FULL_SCALE = {"flow": 2.0, "strain": 0.05}  # px at the reference width; px/px
-LABELLED_BY = ("dataset", "sample_id", "emotion", "objective_class")
+LABELLED_BY = ("dataset", "sample_id", "emotion", "objective_class", "action_units")
 LIMIT = 3.0  # scaled values are clipped to [-3, 3]: a failed flow must not outweigh a batch
 
 
@@ -69,6 +69,12 @@ def read(path: Path, model: Model, protocol: Protocol) -> Examples:
         If the store is damaged, lacks a feature the model takes, or holds fewer than two
         subjects or two emotions.
     """
+    if protocol.several_labels:
+        raise MerError(
+            f"{protocol.name} gives a sample several labels; mer-train learns one",
+            "choose a protocol of classes: mer-features list protocols",
+            USAGE,
+        )
     with Store(path) as store:
         check_features(path, store.features, model)
         if bad := store.verify():

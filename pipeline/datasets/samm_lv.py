@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from features.console import MerError
+from features.facs import NOTHING
 from pipeline import errata
-from pipeline.annotations import NOTHING, emotion, frame, noted_units
+from pipeline.annotations import emotion, frame, noted_units
 from pipeline.datasets import samm
 from pipeline.datasets.base import Dataset
 from pipeline.listing import Tree, by_key, pick, survey

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from features.console import MerError
+from features.facs import NOTHING
 from pipeline import annotations
 from pipeline.datasets.base import Dataset
 from pipeline.errata import Row, load, settle
@@ -107,7 +108,7 @@ def _is_one(cells: Cells, k: str, held: tuple[int, int] | None) -> bool:
     if not k:  # lines of text stand below the rows
         return name_of(cells["clip"]) is not None or _number(onset) is not None
     if k == "2":
-        return onset != "0" and onset.lower() not in annotations.NOTHING
+        return onset != "0" and onset.lower() not in NOTHING
     before, start, end = (_last_frame(cells, "2"), _number(onset), _last_frame(cells, k))
     if before is None or start is None or end is None or held is None:
         return False
