@@ -1,6 +1,7 @@
 """What annotators write in cells: frame numbers, emotions, action units."""
 
 import re
+from collections.abc import Collection
 
 from features.facs import NOTHING, action_units
 
@@ -28,10 +29,19 @@ def frame_or_none(text: str, name: str) -> int | None:
     return None if text.lower() in NOTHING else frame(text, name)
 
 
-def emotion(text: str) -> str:
-    """An emotion by its one name: lower case, ``happy`` and ``amusement`` are happiness."""
+def emotion(text: str, known: Collection[str] = ()) -> str:
+    """An emotion by its one name: lower case, ``happy`` and ``amusement`` are happiness.
+
+    Raises
+    ------
+    ValueError
+        If names are given that a dataset knows, and it is none of them.
+    """
     word = " ".join(text.lower().split())
-    return SYNONYMS.get(word, word)
+    name = SYNONYMS.get(word, word)
+    if known and name not in known:
+        raise ValueError(f"emotion is {text!r}, none of {', '.join(sorted(known))}")
+    return name
 
 
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from features.console import MerError
+
 Key = TypeVar("Key", bound=Hashable)
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png"})
@@ -148,7 +150,15 @@ class Tree:
 
 
 def survey(root: Path) -> Tree:
-    """List everything below a root; junk is left out, links to folders are not followed."""
+    """List everything below a root; junk is left out, links to folders are not followed.
+
+    Raises
+    ------
+    MerError
+        If there is no such folder.
+    """
+    if not root.is_dir():
+        raise MerError(f"{root}: no such folder", "give the dataset's folder with --root")
     troubles: list[tuple[str, str]] = []
     files: list[str] = []
     clips: dict[str, tuple[int, ...]] = {}

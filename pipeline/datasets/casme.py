@@ -49,8 +49,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two that differ, or none of its clips.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE)
     clips = by_key(tree, _spelt)
@@ -75,9 +73,7 @@ def _sample(tree: Tree, cells: Cells, clips: Mapping[str, list[str]]) -> Sample:
         raise ValueError(f"Subject is {cells['subject']!r}; expected one like '1'")
     if not CLIP.fullmatch(clip):
         raise ValueError(f"Filename is {clip!r}; expected one like 'EP12_2_10'")
-    felt = emotion(cells["emotion"])
-    if felt not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    felt = emotion(cells["emotion"], EMOTIONS)
     onset, offset = frame(cells["onset"], "onset"), frame(cells["offset"], "offset")
     folder = pick(clips.get(_key(cells), []), ORDER)
     numbers = tree.clips[folder] or (onset, offset)  # settle says that there are none

@@ -51,8 +51,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two of one year that differ, or none of its clips.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet = _sheet(tree)
     clips = by_key(tree, _spelt)
@@ -113,9 +111,7 @@ def _sample(
         raise ValueError(f"Subject is {cells['subject']!r}; expected one like '01'")
     if not CLIP.fullmatch(clip):
         raise ValueError(f"Filename is {clip!r}; expected one like 'EP02_01f'")
-    felt = emotion(cells["emotion"])
-    if felt not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    felt = emotion(cells["emotion"], EMOTIONS)
     units, note = noted_units(cells["action_units"])
     row = errata.Row(
         sample_id=f"casme2_sub{subject}_{clip}",

@@ -50,8 +50,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no sheet of micro-expressions, two that differ, or no clip.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet, note = _sheet(root, tree.files)
     places = by_key(tree, _key)
@@ -117,9 +115,7 @@ def _sample(
     clip = cells["clip"]
     if not re.fullmatch(r"[A-Za-z]", clip):
         raise ValueError(f"Filename is {clip!r}; expected a letter")
-    feeling = emotion(cells["emotion"])
-    if feeling not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    feeling = emotion(cells["emotion"], EMOTIONS)
     units, trouble = noted_units(cells["action_units"])
     onset = frame(cells["onset"], "onset")
     subject = f"spNO.{int(person[1])}"

@@ -42,8 +42,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two that differ, or no clip.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet = sheets.find(root, tree.files, HEADINGS, TREE)
     places = by_key(tree, _key)
@@ -75,9 +73,7 @@ def _sample(
     subject, count = cells["subject"], cells["clip"]
     if not (re.fullmatch(r"[0-9]+", subject) and re.fullmatch(r"[0-9]+", count)):
         raise ValueError(f"sub is {subject!r} and count {count!r}; expected two numbers")
-    feeling = emotion(cells["emotion"])
-    if feeling not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    feeling = emotion(cells["emotion"], EMOTIONS)
     # "4，7," is 4+7: commas of two scripts, some of them at the end.
     tokens = (token.strip() for token in re.split(r"[，,+]", cells["action_units"]))
     units, trouble = noted_units("+".join(filter(None, tokens)))

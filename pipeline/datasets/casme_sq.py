@@ -69,8 +69,6 @@ def read(root: Path, kinds: Collection[str] = ("micro",)) -> Manifest:
     MerError
         If the root holds no such workbook, two that differ, or no clip.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     book = _find_book(root, tree.files)
     places = by_key(tree, _key)
@@ -114,9 +112,7 @@ def _sample(
     if not KIND.fullmatch(cells["kind"]):
         raise ValueError(f"type is {cells['kind']!r}; expected 'micro-expression' or 'macro-…'")
     expression, video = book.place(cells)
-    feeling = emotion(cells["emotion"])
-    if feeling not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    feeling = emotion(cells["emotion"], EMOTIONS)
     units, trouble = noted_units(cells["action_units"])
     apex = frame_or_none(cells["apex"], "apex") or None  # 0: not annotated
     offset = frame_or_none(cells["offset"], "offset") or 0

@@ -46,8 +46,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two of one part that differ, or none of the clips.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree, known = survey(root), errata.load("dfme")
     sheets = _sheets(tree)
     clips = by_key(tree, lambda parts: parts[-1] if CLIP.fullmatch(parts[-1]) else None)
@@ -101,9 +99,7 @@ def _sample(
     subject = named[1].lower()
     if cells["subject"] and cells["subject"].lower() != subject:
         raise ValueError(f"Subject {cells['subject']!r} is not the one of Filename {clip!r}")
-    felt = emotion(cells["emotion"])
-    if felt not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    felt = emotion(cells["emotion"], EMOTIONS)
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", cells["fps"]):
         raise ValueError(f"Fps is {cells['fps']!r}; expected a number")
     units, note = noted_units(cells["action_units"])

@@ -49,8 +49,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two that differ, or none of its clips.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree, known = survey(root), errata.load("fourdme")
     sheet = find(root, tree.files, HEADINGS, TREE, optional=FLAGS)
     clips = by_key(tree, lambda parts: (parts[-2], parts[-1]) if len(parts) > 1 else None)

@@ -46,8 +46,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two that differ, or none of its clips.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE)
     clips = by_key(tree, _spelt)

@@ -48,8 +48,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two that differ, or none of its clips.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE, OPTIONAL)
     clips = by_key(tree, lambda parts: parts[-1] if CLIP.fullmatch(parts[-1]) else None)
@@ -82,9 +80,7 @@ def _sample(
     for name in ("onset", "apex", "offset"):
         if "." in cells[name]:  # other releases keep fractions, this one does not
             raise ValueError(f"{name} is {cells[name]!r}; expected a whole frame number")
-    felt = emotion(cells["emotion"])
-    if felt not in EMOTIONS:
-        raise ValueError(f"emotion is {cells['emotion']!r}, none of {', '.join(sorted(EMOTIONS))}")
+    felt = emotion(cells["emotion"], EMOTIONS)
     units, note = noted_units(cells["action_units"])
     row = errata.Row(
         sample_id=f"samm_{clip}",

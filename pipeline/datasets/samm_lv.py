@@ -64,8 +64,6 @@ def read(root: Path) -> Manifest:
     MerError
         If the root holds no such sheet, two that differ, or none of its videos.
     """
-    if not root.is_dir():
-        raise MerError(f"{root}: no such folder", TREE)
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE)
     videos = by_key(tree, lambda parts: parts[-1] if VIDEO.fullmatch(parts[-1]) else None)
