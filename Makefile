@@ -6,8 +6,9 @@ PYTHON  ?= python3
 BIN     := .venv/bin
 DATASET ?= demo
 RECIPE  ?= flow
-STORE   ?= stores/$(DATASET)/$(RECIPE).h5
-RUN     ?= runs/$(DATASET)-$(RECIPE)
+NAME     = $(or $(PROTOCOL),$(DATASET))
+STORE   ?= stores/$(NAME)/$(RECIPE).h5
+RUN     ?= runs/$(NAME)-$(RECIPE)
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,11 +27,11 @@ demo: setup  ## demo dataset → store → leave-one-subject-out scores, beside 
 	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo --force
 	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo-shuffled --shuffle-labels --force
 
-features: setup  ## make features DATASET=samm ROOT=/data/SAMM [RECIPE=flow] [WORKERS=8] [SCHEDULER=tcp://host:8786]
-	$(BIN)/mer-features run $(DATASET) --recipe $(RECIPE) $(if $(ROOT),--root "$(ROOT)") $(if $(WORKERS),--workers $(WORKERS)) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+features: setup  ## make features DATASET=samm ROOT=/data/SAMM [PROTOCOL=…] [RECIPE=flow] [WORKERS=8] [SCHEDULER=tcp://host:8786]
+	$(BIN)/mer-features run $(DATASET) --recipe $(RECIPE) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(ROOT),--root "$(ROOT)") $(if $(WORKERS),--workers $(WORKERS)) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
-train: setup  ## make train DATASET=samm [RECIPE=flow] [STORE=flow.h5] [RUN=runs/NAME]
-	$(BIN)/mer-train --features $(STORE) -o $(RUN)
+train: setup  ## make train DATASET=samm [PROTOCOL=…] [RECIPE=flow] [STORE=flow.h5] [RUN=runs/NAME]
+	$(BIN)/mer-train --features $(STORE) $(if $(PROTOCOL),--protocol $(PROTOCOL)) -o $(RUN)
 
 test: setup  ## the test suite
 	$(BIN)/pytest

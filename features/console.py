@@ -126,5 +126,8 @@ def words(error: BaseException) -> tuple[str, str, int]:
         )
     if isinstance(error, OSError):
         return str(error), "check that the path exists and that you may read or write it", 1
+    if isinstance(error, ModuleNotFoundError):
+        extras = "pip install 'merkit[features]' for mer-features, 'merkit[train]' for mer-train"
+        return f"{error.name} is not installed here", extras, 1
     name = type(error).__name__
     return f"{name}: {error}", "this is a defect of merkit; --debug shows where", 1

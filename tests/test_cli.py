@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 import pytest
 from click.testing import CliRunner
 
-from features.console import Rim, RimCommand
+from features.console import Rim, RimCommand, words
 from pipeline.cli import cli
 
 
@@ -55,6 +55,12 @@ def test_a_mistake_is_told_in_a_line_with_its_remedy(words, code, told):
     assert done.exit_code == code
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_half_an_installation_says_which_half_is_missing():
+    cause, remedy, code = words(ModuleNotFoundError("No module named 'cv2'", name="cv2"))
+    assert (cause, code) == ("cv2 is not installed here", 1)
+    assert "merkit[features]" in remedy
 
 
 def test_a_traceback_is_shown_only_when_asked_for():

@@ -122,6 +122,15 @@ def test_the_newer_interface_finds_the_same_face(onset, points, landmark_model):
     assert_allclose(synthetic.apply(other, points), synthetic.apply(matrix, points), atol=4)
 
 
+def test_a_mediapipe_without_its_model_says_what_to_do(monkeypatch):
+    import mediapipe
+
+    monkeypatch.delattr(mediapipe, "solutions")  # as in every release from 0.10.30 on
+    with pytest.raises(MerError, match="carries no face model") as caught:
+        faces.FaceMesh()
+    assert "--landmark-model face_landmarker.task" in caught.value.remedy
+
+
 def test_a_landmarker_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(MerError, match=r"none\.task: no such landmark model"):
         landmarker("task", tmp_path / "none.task")
