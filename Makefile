@@ -36,7 +36,7 @@ train: setup  ## make train DATASET=samm [PROTOCOL=…] [RECIPE=flow] [STORE=flo
 test: setup  ## the test suite
 	$(BIN)/pytest
 
-test-all: setup  ## the test suite with the slow tests: the whole demo, timed
+test-all: setup  ## the test suite with the slow tests: the whole demo
 	$(BIN)/pytest -m 'slow or not slow'
 
 lint: setup  ## ruff and mypy
@@ -44,9 +44,10 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## accuracy on the demo's known motion, cost of each stage, time to read a dataset
+bench: setup  ## accuracy on known motion, cost of each stage, time to read a dataset, the whole demo timed
 	$(BIN)/python benchmarks/demo_truth.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/whole_demo.py
 
 clean:  ## remove what was made here, but no store and no run
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from importlib.metadata import entry_points
 
 import pytest
@@ -124,6 +123,4 @@ def test_help_needs_nothing_heavy(name):
     ).stdout.split()
     heavy = {"cv2", "dask", "distributed", "torch", "mediapipe", "sklearn", "scipy", "numba"}
     assert not heavy & set(loaded)
-    started = time.perf_counter()
     subprocess.run([name, "--help"], check=True, capture_output=True)
-    assert time.perf_counter() - started < 5  # 0.1 s where nothing else runs; see make bench
