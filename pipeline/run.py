@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from pipeline.errors import SampleError
 from pipeline.manifest import Manifest, Sample
 from pipeline.recipe import Recipe
 
-READERS = 8  # threads that digest source files: they wait for the disk, not for a core
+READERS = 4  # threads that digest source files: they wait for the disk, not for a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +107,25 @@ def scan(manifest: Manifest, root: Path, cache: Path) -> Scan:
 def _digests(sources: Iterable[Source], memo: Digests) -> dict[Path, str | SampleError]:
     """Digest of each file, or what is wrong with it.
 
-    Looking up is done here and reading by threads: they pay only where there is a disk to wait
-    for.
+    Looking up is done here, reading by threads, a clip each: they pay only where there is a disk
+    to wait for.
     """
     known: dict[Path, str | SampleError] = {}
-    unread: dict[Path, bool] = {}
+    unread: list[tuple[list[Path], bool]] = []
+    seen: set[Path] = set()  # several samples may lie in one video
     for source in sources:
-        for path in source.files.values():
-            remembered = memo.known(path)
-            if remembered is not None:
-                known[path] = remembered
-            else:
-                unread[path] = source.video
+        found = {path: memo.known(path) for path in source.files.values() if path not in seen}
+        seen.update(found)
+        known.update((path, value) for path, value in found.items() if value is not None)
+        unread.append(([path for path, value in found.items() if value is None], source.video))
+
+    def read(clip: tuple[list[Path], bool]) -> list[tuple[Path, str | SampleError]]:
+        paths, video = clip
+        return [(path, _digest(memo, path, video)) for path in paths]
+
     with ThreadPoolExecutor(READERS) as pool:
-        read = pool.map(partial(_digest, memo), unread.keys(), unread.values())
-        known.update(zip(unread, read, strict=True))
+        for clip in pool.map(read, (clip for clip in unread if clip[0])):
+            known.update(clip)
     return known
 
 
