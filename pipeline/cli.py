@@ -107,11 +107,16 @@ def run(
             )
             for one in wanted
         ]
-    for remark in scanned.remarks:
-        click.echo(printable(remark), err=True)
-    for difference in _differences(rule, scanned, reports):
-        click.echo(f"{name}: {difference}", err=True)
-    _show(reports, steps, time.perf_counter() - begun, as_json)
+    differences = [f"{name}: {one}" for one in _differences(rule, scanned, reports)]
+    for line in (*scanned.remarks, *differences, *_failed(reports)):
+        click.echo(printable(line), err=True)
+    steps["all"] = time.perf_counter() - begun
+    if as_json:
+        shown = [{**asdict(report), "store": str(report.store)} for report in reports]
+        told = {"recipes": shown, "differences": differences, "remarks": scanned.remarks}
+        click.echo(json.dumps({"steps": steps, **told}))
+    else:
+        _show(reports, steps)
     if any(not report.samples for report in reports):
         raise MerError(
             f"{name}: no sample could be used, so no store was made",
@@ -253,21 +258,18 @@ def _file_digest(path: Path) -> str:
         raise MerError(f"{path}: {error.strerror}", "check --landmark-model") from error
 
 
-def _show(
-    reports: Sequence["Report"], steps: dict[str, float], seconds: float, as_json: bool
-) -> None:
-    for failure in {f.sample_id: f for report in reports for f in report.failures}.values():
-        line = f"{failure.sample_id}: {failure.message} [{failure.stage}: {failure.code}]"
-        click.echo(printable(line), err=True)
-    if as_json:
-        shown = [{**asdict(report), "store": str(report.store)} for report in reports]
-        click.echo(json.dumps({"steps": steps, "seconds": seconds, "recipes": shown}))
-        return
+def _failed(reports: Sequence["Report"]) -> Iterator[str]:
+    """A line a sample and reason; what fails in several recipes is told once."""
+    for failure in dict.fromkeys(f for report in reports for f in report.failures):
+        yield f"{failure.sample_id}: {failure.message} [{failure.stage}: {failure.code}]"
+
+
+def _show(reports: Sequence["Report"], steps: dict[str, float]) -> None:
     for report in reports:
         click.echo(_sentence(report))
     times = [*steps.items(), *(step for report in reports for step in report.seconds.items())]
-    told = ", ".join(f"{name} {spent:.1f} s" for name, spent in times if spent >= 0.05)
-    click.echo(f"{seconds:.1f} s in all" + (f": {told}" if told else ""))
+    told = (f"{name} {spent:.1f} s" for name, spent in times if name != "all" and spent >= 0.05)
+    click.echo(": ".join(filter(None, [f"{steps['all']:.1f} s in all", ", ".join(told)])))
     for report in reports:
         stages = ", ".join(f"{name} {spent:.1f} s" for name, spent in report.worker_seconds.items())
         if stages:
@@ -316,17 +318,13 @@ def _diagnosis(found: "Diagnosis") -> Iterator[str]:
         yield f"  {title}: " + ", ".join(f"{name} {n}" for name, n in counts.items())
     for name, differences in found.protocols.items():
         yield f"  {name}: " + ("; ".join(differences) if differences else "as expected")
-    yield from _listed("cannot be used", {f.sample_id: f.message for f in found.unusable})
-    yield from _listed("annotation changed", found.notes)
-    yield from _listed("holes", found.holes)
-    yield from _listed("the same clip twice", {a: ", ".join(b) for a, *b in found.duplicates})
-    if found.remarks:
-        yield f"beside them: {len(found.remarks)}"
-        yield from (f"  {remark}" for remark in found.remarks)
-
-
-def _listed(title: str, entries: dict[str, str]) -> Iterator[str]:
-    if entries:
-        yield f"{title}: {len(entries)}"
-        for name, text in entries.items():
-            yield f"  {name}: {text}"
+    for title, lines in (
+        ("cannot be used", [f"{f.sample_id}: {f.message}" for f in found.unusable]),
+        ("annotation changed", [f"{name}: {note}" for name, note in found.notes.items()]),
+        ("holes", [f"{name}: {what}" for name, what in found.holes.items()]),
+        ("the same clip twice", [" = ".join(same) for same in found.duplicates]),
+        ("beside them", found.remarks),
+    ):
+        if lines:
+            yield f"{title}: {len(lines)}"
+            yield from (f"  {line}" for line in lines)

@@ -100,3 +100,19 @@ def test_the_command_tells_it_in_words_and_in_json_and_ends_with_3(root):
     told = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
     assert told["healthy"] is False
     assert told["unusable"][0]["code"] == "missing_frame"
+
+
+def test_a_remark_costs_no_sample_and_is_told_by_run_and_doctor(root, tmp_path, monkeypatch):
+    from pipeline.datasets import base
+
+    def read(root: Path) -> Manifest:
+        return replace(demo.read(root), remarks=(BadRow("sub09/extra", "has no row"),))
+
+    monkeypatch.setattr(base, "load", lambda name: base.Dataset(read, "with a folder too many"))
+    examined = CliRunner().invoke(cli, ["doctor", "demo", "--root", str(root)])
+    assert (examined.exit_code, "  sub09/extra: has no row" in examined.stdout) == (0, True)
+    words = ["run", "demo", "--root", str(root), "--out", str(tmp_path), "--workers", "1"]
+    done = CliRunner().invoke(cli, [*words, "--json"])
+    assert done.exit_code == 0
+    assert "sub09/extra: has no row" in done.stderr
+    assert json.loads(done.stdout)["remarks"] == ["sub09/extra: has no row"]
