@@ -173,7 +173,8 @@ def read_video(path: Path, first_frame: int, wanted: Sequence[int]) -> Array:
             for frame in _decoded(container, stream):
                 number = first_frame + count
                 if number in wanted:
-                    kept[number] = frame.to_ndarray(format="rgb24")
+                    turns = round(frame.rotation / 90)  # a phone held upright films lying down
+                    kept[number] = np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
                 count += 1
     except (av.FFmpegError, IndexError) as error:
         raise SampleError("undecodable", f"{path.name}: not a readable video ({error})") from error

@@ -156,6 +156,24 @@ def front_loaded(path) -> None:
     aside.replace(path)
 
 
+def test_a_video_of_a_phone_held_upright_is_seen_upright(tmp_path):
+    picture = np.full((48, 64, 3), 40, np.uint8)
+    picture[:24, :32] = 220  # bright where it is top left as filmed
+    path = write_video(tmp_path / "v.mp4", [picture] * 5)
+    quarter_clockwise = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 44  # the track's display matrix
+    assert data[start : start + 4] == (1 << 16).to_bytes(4, "big")
+    data[start : start + 36] = b"".join(
+        n.to_bytes(4, "big", signed=True) for n in quarter_clockwise
+    )
+    path.write_bytes(data)
+    (frame,) = read_video(path, 1, (3,))
+    assert frame.shape == (64, 48, 3)
+    assert frame[:32, 24:].mean() > 200  # now top right
+    assert frame[32:, :24].mean() < 60
+
+
 def test_a_frame_beyond_the_end_of_a_video_is_named(tmp_path):
     path = write_video(tmp_path / "v.avi", pictures(12))
     with pytest.raises(SampleError, match=r"frame 13 is missing; the video holds 1 … 12"):
