@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def names() -> list[str]:
     return plugin.names(features, NOT_FEATURES)
 
 
+@cache
 def load(name: str) -> Feature:
     """Import one feature, and only that one."""
     return plugin.load(features, name, Feature, NOT_FEATURES)

@@ -88,6 +88,7 @@ def run(
     found = copies.find(datasets, roots)
     rule = protocols.load(protocol or protocols.ALL)
     name = protocol or "+".join(sorted(copy.name for copy in found))
+    asked = " ".join(copy.name for copy in found) + (f" --protocol {protocol}" if protocol else "")
     where = cache.Cache(cache.folder())
     with Engine(workers, scheduler) as engine:
         steps = {"dataset": 0.0, "scan": 0.0}
@@ -103,7 +104,14 @@ def run(
             steps["scan"] += time.perf_counter() - read
         reports = [
             make_store(
-                name, scanned, one, out / name / f"{one.name}.h5", where, engine, landmark_model
+                name,
+                scanned,
+                one,
+                out / name / f"{one.name}.h5",
+                where,
+                engine,
+                landmark_model,
+                asked,
             )
             for one in wanted
         ]

@@ -156,8 +156,11 @@ def make_store(
     cache: Cache,
     engine: Engine,
     model: Path | None = None,
+    asked: str | None = None,
 ) -> Report:
     """Compute what no shard holds yet and publish the store, unless it is already so.
+
+    `asked` tells later readers what was run, without paths; by default the dataset's name.
 
     A sample that failed is tried again every time: failures are not kept, so a mended file or
     a newer library shows at once.
@@ -210,7 +213,7 @@ def make_store(
         index=[asdict(scanned.found[i][0]) for i in kept],
         features={name: _column(name, recipe) for name in recipe.stored},
         failures=[asdict(failure) for failure in report.failures],
-        provenance=_provenance(dataset, recipe, report),
+        provenance=_provenance(asked or dataset, recipe, report),
     )
     with _timed(report.seconds, "publish"):
         publish(store, content, read)
@@ -264,13 +267,13 @@ def _column(name: str, recipe: Recipe) -> Column:
     return Column(feature.units, feature.axes, feature.convention, config, feature.revision)
 
 
-def _provenance(dataset: str, recipe: Recipe, report: Report) -> dict[str, Any]:
+def _provenance(asked: str, recipe: Recipe, report: Report) -> dict[str, Any]:
     """What a reader may ask in ten years. No time, host or path: the same run, the same bytes."""
     import cv2
 
     packages = ("merkit", "mediapipe", "opencv-contrib-python", "numpy", "scipy", "h5py", "av")
     return {
-        "command": f"mer-features run {dataset} --recipe {recipe.name}",
+        "command": f"mer-features run {asked} --recipe {recipe.name}",
         "counts": {"samples": report.samples, "failures": len(report.failures)},
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "python": platform.python_version(),

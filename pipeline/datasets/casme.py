@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units
-from pipeline.datasets.base import Dataset
+from pipeline.datasets.base import Dataset, by_rows, no_row
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import Manifest, Sample, gather, remark
+from pipeline.manifest import Manifest, Sample
 from pipeline.sheets import Cells, find
 
 FPS = 60.0
@@ -52,22 +51,19 @@ def read(root: Path) -> Manifest:
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE)
     clips = by_key(tree, _spelt)
-    named = {_key(cells) for _, cells in sheet.rows}
-    if not named & clips.keys():
-        raise MerError(f"{root}: no folder of images is named after a row of {sheet.file}", TREE)
-    manifest = gather(
-        (sheet.name(number, cells, "subject", "filename"), partial(_sample, tree, cells, clips))
-        for number, cells in sheet.rows
+    return by_rows(
+        tree,
+        sheet,
+        ["subject", "filename"],
+        clips,
+        key=_key,
+        sample=partial(_sample, tree, clips),
+        expected=TREE,
+        why=lambda key: no_row(sheet) if CLIP.fullmatch(key.partition("_")[2]) else "",
     )
-    told = [
-        (", ".join(clips[key]), f"{sheet.file} has no row of this clip")
-        for key in sorted(clips.keys() - named)
-        if CLIP.fullmatch(key.partition("_")[2])
-    ]
-    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
-def _sample(tree: Tree, cells: Cells, clips: Mapping[str, list[str]]) -> Sample:
+def _sample(tree: Tree, clips: Mapping[str, list[str]], cells: Cells) -> Sample:
     subject, clip = _person(cells["subject"]), cells["filename"]
     if not subject:
         raise ValueError(f"Subject is {cells['subject']!r}; expected one like '1'")

@@ -16,9 +16,9 @@ from pathlib import Path
 from features.console import MerError
 from pipeline import errata, sheets
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units, objective_class
-from pipeline.datasets.base import Dataset
+from pipeline.datasets.base import Dataset, by_rows, no_row
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import Manifest, Sample, gather, remark
+from pipeline.manifest import Manifest, Sample
 
 FPS = 200.0
 TREE = (
@@ -54,26 +54,26 @@ def read(root: Path) -> Manifest:
     tree = survey(root)
     sheet = _sheet(tree)
     clips = by_key(tree, _spelt)
-    named = {_key(cells) for _, cells in sheet.rows}
-    if not named & clips.keys():
-        raise MerError(f"{root}: no folder of images is named after a row of {sheet.file}", TREE)
     classes, known = _classes(tree), errata.load("casme2")
-    manifest = gather(
-        (
-            sheet.name(number, cells, "subject", "filename"),
-            partial(_sample, tree, cells, clips, classes, known),
-        )
-        for number, cells in sheet.rows
-    )
-    # The release has two clips without a row; the errata know them.
     rowless = {name.lower(): one for name, one in known.items() if one.skip}
-    told = []
-    for key in sorted(clips.keys() - named):
-        if CLIP.fullmatch(key.partition("_")[2]):
-            one = rowless.get(f"casme2_{key}")
-            why = f"{one.reason} ({one.source})" if one else f"{sheet.file} has no row of this clip"
-            told.append((", ".join(clips[key]), why))
-    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
+
+    def why(key: str) -> str:
+        """The release has two clips without a row; the errata know them."""
+        one = rowless.get(f"casme2_{key}")
+        if one is not None:
+            return f"{one.reason} ({one.source})"
+        return no_row(sheet) if CLIP.fullmatch(key.partition("_")[2]) else ""
+
+    return by_rows(
+        tree,
+        sheet,
+        ["subject", "filename"],
+        clips,
+        key=_key,
+        sample=partial(_sample, tree, clips, classes, known),
+        expected=TREE,
+        why=why,
+    )
 
 
 def _sheet(tree: Tree) -> sheets.Sheet:
@@ -101,10 +101,10 @@ def _classes(tree: Tree) -> dict[str, str]:
 
 def _sample(
     tree: Tree,
-    cells: sheets.Cells,
     clips: Mapping[str, list[str]],
     classes: Mapping[str, str],
     known: Mapping[str, errata.Erratum],
+    cells: sheets.Cells,
 ) -> Sample:
     subject, clip, key = _person(cells["subject"]), cells["filename"], _key(cells)
     if not subject:

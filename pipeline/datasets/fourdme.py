@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError
 from pipeline import annotations, errata
 from pipeline.annotations import frame, frame_or_none, noted_units
-from pipeline.datasets.base import Dataset
+from pipeline.datasets.base import Dataset, by_rows, no_row
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import Manifest, Sample, gather, remark, slug
+from pipeline.manifest import Manifest, Sample, slug
 from pipeline.sheets import Cells, find
 
 FPS = 60.0
@@ -52,25 +51,24 @@ def read(root: Path) -> Manifest:
     tree, known = survey(root), errata.load("fourdme")
     sheet = find(root, tree.files, HEADINGS, TREE, optional=FLAGS)
     clips = by_key(tree, lambda parts: (parts[-2], parts[-1]) if len(parts) > 1 else None)
-    named = {_key(cells) for _, cells in sheet.rows}
-    if not named & clips.keys():
-        raise MerError(f"{root}: no folder of images is named after a row of {sheet.file}", TREE)
-    manifest = gather(
-        (sheet.name(number, cells, "subject", "clip"), partial(_sample, tree, cells, clips, known))
-        for number, cells in sheet.rows
+    people = {_key(cells)[0] for _, cells in sheet.rows}
+    return by_rows(
+        tree,
+        sheet,
+        ["subject", "clip"],
+        clips,
+        key=_key,
+        sample=partial(_sample, tree, clips, known),
+        expected=TREE,
+        why=lambda key: no_row(sheet) if key[0] in people else "",
     )
-    people = {subject for subject, _ in named}
-    spare = [key for key in clips.keys() - named if key[0] in people]
-    places = sorted(place for key in spare for place in clips[key])
-    told = [(place, f"{sheet.file} has no row of this clip") for place in places]
-    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sample(
     tree: Tree,
-    cells: Cells,
     clips: Mapping[tuple[str, str], list[str]],
     known: Mapping[str, errata.Erratum],
+    cells: Cells,
 ) -> Sample:
     subject, clip = cells["subject"], cells["clip"]
     if not subject or not clip:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units
-from pipeline.datasets.base import Dataset
+from pipeline.datasets.base import Dataset, by_rows
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import Manifest, Sample, gather, remark
+from pipeline.manifest import Manifest, Sample
 from pipeline.sheets import Cells, find
 
 FPS = 90.0
@@ -49,19 +48,18 @@ def read(root: Path) -> Manifest:
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE)
     clips = by_key(tree, _spelt)
-    named = {cells["filename"].upper() for _, cells in sheet.rows}
-    if not named & clips.keys():
-        raise MerError(f"{root}: no folder of images is named after a row of {sheet.file}", TREE)
-    manifest = gather(
-        (sheet.name(number, cells, "filename"), partial(_sample, tree, cells, clips))
-        for number, cells in sheet.rows
+    return by_rows(
+        tree,
+        sheet,
+        ["filename"],
+        clips,
+        key=lambda cells: cells["filename"].upper(),
+        sample=partial(_sample, tree, clips),
+        expected=TREE,
     )
-    spare = [", ".join(clips[clip]) for clip in sorted(clips.keys() - named)]
-    told = ((places, f"{sheet.file} has no row of this clip") for places in spare)
-    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
-def _sample(tree: Tree, cells: Cells, clips: Mapping[str, list[str]]) -> Sample:
+def _sample(tree: Tree, clips: Mapping[str, list[str]], cells: Cells) -> Sample:
     clip = cells["filename"].upper()
     match = CLIP.fullmatch(clip)
     if match is None:

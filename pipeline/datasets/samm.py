@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.console import MerError
 from pipeline import errata
 from pipeline.annotations import emotion, frame, frame_or_none, noted_units, objective_class
-from pipeline.datasets.base import Dataset
+from pipeline.datasets.base import Dataset, by_rows
 from pipeline.listing import Tree, by_key, pick, survey
-from pipeline.manifest import Manifest, Sample, gather, remark
+from pipeline.manifest import Manifest, Sample
 from pipeline.sheets import Cells, find
 
 FPS = 200.0
@@ -51,25 +50,22 @@ def read(root: Path) -> Manifest:
     tree = survey(root)
     sheet = find(root, tree.files, HEADINGS, TREE, OPTIONAL)
     clips = by_key(tree, lambda parts: parts[-1] if CLIP.fullmatch(parts[-1]) else None)
-    named = {cells["filename"].lower() for _, cells in sheet.rows}
-    if not named & clips.keys():
-        raise MerError(f"{root}: no folder of images is named after a row of {sheet.file}", TREE)
-    known = errata.load("samm")
-    manifest = gather(
-        (sheet.name(number, cells, "filename"), partial(_sample, tree, cells, clips, known))
-        for number, cells in sheet.rows
+    return by_rows(
+        tree,
+        sheet,
+        ["filename"],
+        clips,
+        key=lambda cells: cells["filename"].lower(),
+        sample=partial(_sample, tree, clips, errata.load("samm")),
+        expected=TREE,
     )
-    # The release has a row for every clip.
-    spare = [place for clip in clips.keys() - named for place in clips[clip]]
-    told = [(place, f"{sheet.file} has no row of this clip") for place in sorted(spare)]
-    return Manifest(manifest.samples, manifest.bad, remark(told, tree.troubles))
 
 
 def _sample(
     tree: Tree,
-    cells: Cells,
     clips: Mapping[str, list[str]],
     known: Mapping[str, errata.Erratum],
+    cells: Cells,
 ) -> Sample:
     clip = cells["filename"]
     if not CLIP.fullmatch(clip):
