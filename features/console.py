@@ -28,8 +28,8 @@ class MerError(Exception):
         return type(self), (self.cause, self.remedy, self.exit_code)
 
 
-class Interrupted(Exception):
-    """Somebody, or the batch system, asked us to stop."""
+class Interrupted(BaseException):
+    """The batch system asked us to stop; like Ctrl-C, no `except Exception` may keep it."""
 
 
 def examples(*lines: str) -> str:

@@ -153,7 +153,6 @@ def _write_features(
             # history says, and the same content would no longer be the same bytes.
             dataset.id.write_direct_chunk((i,) + (0,) * array.ndim, array.tobytes())
             digests[i].append(array_digest(array))
-        file.flush()
     return [digest("".join(parts).encode()) for parts in digests]
 
 

@@ -150,29 +150,23 @@ def _spread(
     item_of = {}
 
     def submit(item: Any) -> Any:
-        future = client.submit(_boxed, function, item, pure=False)
+        future = client.submit(function, item, pure=False)
         item_of[future.key] = item
         return future
 
     done = as_completed([submit(item) for item in islice(waiting, window)])
     try:
         for future in done:
-            item = item_of.pop(future.key)
-            box = future.exception() or future.result()
+            try:  # waits once more if the result died with its worker and is being made again
+                result = future.result()
+            except Exception as error:
+                result = error
             future.release()
-            if box is None:  # its worker died with the result: ask again
-                done.add(submit(item))
-                continue
-            yield item, box[0] if isinstance(box, tuple) else box
+            yield item_of.pop(future.key), result
             for more in islice(waiting, 1):
                 done.add(submit(more))
     finally:
         client.cancel(list(done.futures))
-
-
-def _boxed(function: Callable[[Any], Any], item: Any) -> tuple[Any]:
-    """A result that can be told from none at all."""
-    return (function(item),)
 
 
 def stop_on_sigterm() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -13,8 +14,11 @@ def square(x: int) -> int:
     return x * x
 
 
-def dies_at_three(x: int) -> int:
-    if x == 3:
+KILLERS = {3, 6, 8}
+
+
+def dies_at_some(x: int) -> int:
+    if x in KILLERS:
         os.kill(os.getpid(), signal.SIGKILL)
     return x
 
@@ -46,9 +50,21 @@ def test_what_a_function_raises_comes_back_whole(engine):
 
 def test_an_item_that_kills_its_worker_is_named_and_the_others_are_done():
     with Engine(workers=1) as alone:
-        results = dict(alone.map(dies_at_three, [1, 2, 3]))
-    assert (results[1], results[2]) == (1, 2)
-    assert type(results[3]).__name__ == "KilledWorker"
+        results = dict(alone.map(dies_at_some, range(12)))
+    innocent = set(range(12)) - KILLERS
+    assert {x: results[x] for x in innocent} == {x: x for x in innocent}
+    assert {type(results[x]).__name__ for x in KILLERS} == {"KilledWorker"}
+
+
+def test_results_that_die_with_their_worker_are_made_again():
+    with Engine(workers=1) as alone:
+        results = alone.map(threads, range(8))
+        first, (pid, _) = next(results)
+        time.sleep(1)  # the others are done meanwhile, and lie in the worker's memory
+        os.kill(pid, signal.SIGKILL)
+        rest = dict(results)
+    assert sorted([first, *rest]) == list(range(8))
+    assert all(isinstance(result, tuple) for result in rest.values())
 
 
 def test_no_worker_is_started_for_nothing():
