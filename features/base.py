@@ -17,8 +17,23 @@ from features import plugin
 Array = NDArray[Any]
 
 NOT_FEATURES = frozenset(
-    {"base", "console", "disk", "facs", "plugin", "progress", "protocol", "store"}
+    {"base", "console", "disk", "facs", "light", "plugin", "progress", "protocol", "store"}
 )
+
+# What the pipeline gives a feature beside other features. Frames are the aligned face, uint8 RGB.
+SOURCES = {
+    "onset_apex": "(2, H, W, 3) onset and apex",
+    "apex_offset": "(2, H, W, 3) apex and offset",
+    "phases": "(3, H, W, 3) onset, apex and offset",
+    "clip": "(T, H, W, 3) onset … offset",
+    "rise": "(T, H, W, 3) onset … apex",
+    "fall": "(T, H, W, 3) apex … offset",
+    "fps": "() float64 frames a second",
+    "places": "(8, 2) float64 px (x, y) of the crop: where PLACES are on the onset",
+}
+PLACES = (
+    "left_eye", "right_eye", "nose", "left_brow", "right_brow", "left_lip", "right_lip", "mouth",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +47,11 @@ class Feature:
     config : frozen dataclass
         Everything that changes the numbers.
     needs : names of its inputs
-        Other features, or ``crop``: the aligned onset and apex, (2, H, W, 3) uint8 RGB.
+        Other features, or `SOURCES`.
     units, axes, convention
         Stored beside the array for whoever reads it in ten years.
+    sensitive
+        A person can be recognised in it.
     revision
         Raised by hand when the numbers change although the config did not.
     """
@@ -46,6 +63,7 @@ class Feature:
     axes: str
     convention: str
     revision: int = 1
+    sensitive: bool = False
 
 
 def names() -> list[str]:

@@ -34,12 +34,12 @@ class FlowConfig:
             raise ValueError("finest_scale cannot be negative, smoothness must be above 0")
 
 
-def flow(crop: Array, config: FlowConfig) -> Array:
+def flow(frames: Array, config: FlowConfig) -> Array:
     """Displacement of the skin from onset to apex.
 
     Parameters
     ----------
-    crop : (2, H, W, 3) uint8 RGB
+    frames : (2, H, W, 3) uint8 RGB
         The aligned onset and apex.
 
     Returns
@@ -51,11 +51,11 @@ def flow(crop: Array, config: FlowConfig) -> Array:
     Raises
     ------
     ValueError
-        If crop is not (2, H, W, 3) uint8.
+        If frames are not (2, H, W, 3) uint8.
     """
-    if crop.ndim != 4 or len(crop) != 2 or crop.shape[3] != 3 or crop.dtype != np.uint8:
-        raise ValueError(f"crop is {crop.shape} {crop.dtype}; expected (2, H, W, 3) uint8")
-    onset, apex = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in crop)
+    if frames.shape[::3] != (2, 3) or frames.ndim != 4 or frames.dtype != np.uint8:
+        raise ValueError(f"frames are {frames.shape} {frames.dtype}; expected (2, H, W, 3) uint8")
+    onset, apex = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(config.finest_scale)
     search.setPatchSize(config.patch_size)
@@ -69,7 +69,7 @@ def flow(crop: Array, config: FlowConfig) -> Array:
 FEATURE = Feature(
     flow,
     FlowConfig,
-    needs=("crop",),
+    needs=("onset_apex",),
     units="px",
     axes="channel y x",
     convention="channel 0 = u rightward, 1 = v downward; onset to apex, px of the crop",

@@ -82,7 +82,7 @@ def keys(task: Task) -> dict[str, str]:
     sources = list(task.digests)
     if task.first_frame is not None:  # which frames of the video
         sources += [str(number - task.first_frame) for number in task.frames]
-    found = {"crop": content_key("crop", CROP_REVISION, task.recipe.crop, sources)}
+    found = {"onset_apex": content_key("crop", CROP_REVISION, task.recipe.crop, sources)}
     for name, config in task.recipe.features.items():
         feature = base.load(name)
         inputs = [found[need] for need in feature.needs]
@@ -113,19 +113,20 @@ def result(stage: str, task: Task, named: Mapping[str, str], outcome: Outcome) -
     kept = cache.get(named[stage])
     if kept is not None:
         return kept
-    if stage == "crop":
+    if stage == "onset_apex":
         outcome.stage = "read"
         inputs = [_read(task)]
     else:
         inputs = [result(need, task, named, outcome) for need in base.load(stage).needs]
-    outcome.stage, started = stage, time.perf_counter()
-    if stage == "crop":
+    outcome.stage = "crop" if stage in base.SOURCES else stage
+    started = time.perf_counter()
+    if stage == "onset_apex":
         array = crop(inputs[0], task.recipe.crop, task.model)
     else:
         array = base.load(stage).function(*inputs, task.recipe.features[stage])
     if not np.isfinite(array).all():
         raise SampleError("non_finite", f"{stage} is not finite everywhere")
-    outcome.seconds[stage] = time.perf_counter() - started
+    outcome.seconds[outcome.stage] = time.perf_counter() - started
     cache.put(named[stage], array)
     return array
 

@@ -92,7 +92,7 @@ def _order(wanted: Iterable[str]) -> list[str]:
     def visit(name: str) -> None:
         feature: Feature = base.load(name)
         for need in feature.needs:
-            if need != "crop" and need not in done:
+            if need not in base.SOURCES and need not in done:
                 visit(need)
         if name not in done:
             done.append(name)
