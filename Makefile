@@ -46,6 +46,7 @@ lint: setup  ## ruff and mypy
 
 bench: setup  ## accuracy on known motion, cost of each stage, time to read a dataset, the whole demo timed
 	$(BIN)/python benchmarks/demo_truth.py
+	$(BIN)/python benchmarks/steady.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/whole_demo.py
 

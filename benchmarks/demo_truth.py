@@ -19,10 +19,16 @@ from rich.table import Table
 
 from features.flow import FlowConfig, flow
 from features.strain import StrainConfig, strain
-from pipeline import faces, synthetic
+from pipeline import synthetic
+from pipeline.align import CropConfig, alignment
 from pipeline.datasets import demo
+from pipeline.faces import LandmarksConfig, locate
+from pipeline.landmarkers.base import load
+from pipeline.maps import moved
+from pipeline.resample import cut
 
-CROP = faces.CropConfig()
+CROP = CropConfig()
+ROWS = load("facemesh").places
 CLIPS = demo.plans()[::6]  # 16 of 96: each subject and emotion
 SPENT: dict[str, list[float]] = {}
 
@@ -78,18 +84,16 @@ def measure() -> dict[str, np.ndarray]:
     """Method -> (clips, 2): mean end-point error and mean false motion, px inside the face."""
     rng = np.random.default_rng(0)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in methods()}
-    find = faces.landmarker(CROP.landmarker, None)
-    faces.find_face(next(iter(demo.frames(CLIPS[0]))), find)  # the first call sets MediaPipe up
     for plan in CLIPS:
         shown = list(demo.frames(plan))
         pair = np.stack([shown[0], shown[plan.apex]])
-        with spent("landmarks"):
-            points = faces.find_face(pair[0], find)
-        with spent("crop"):
-            matrix = faces.alignment(points, CROP)
-            crop = faces.cut(pair, matrix, CROP.size)
-        unmoved = faces.cut(still(plan, rng), matrix, CROP.size)
-        inside = face(synthetic.apply(matrix, points))
+        points = locate(pair[:1], LandmarksConfig())[0][0]
+        matrix = alignment(points, ROWS, CROP)
+        crop, unmoved = (
+            np.stack([cut(frame, matrix, CROP.size) for frame in two])
+            for two in (pair, still(plan, rng))
+        )
+        inside = face(moved(matrix, points))
         true = plan.flow_in_crop(matrix, CROP.size)
         for name, method in methods().items():
             with spent(name):
@@ -116,7 +120,7 @@ def main() -> None:
         )
     console.print(table)
     stages = Table("stage", "a clip", title="other stages, median")
-    for name in ("landmarks", "crop", "strain"):
+    for name in ("strain",):
         stages.add_row(name, f"{np.median(SPENT[name]):.1f} ms")
     for command in ("mer-features", "mer-train", "mer-report"):
         stages.add_row(f"{command} --help", f"{help_time(command):.0f} ms")

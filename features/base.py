@@ -17,7 +17,18 @@ from features import plugin
 Array = NDArray[Any]
 
 NOT_FEATURES = frozenset(
-    {"base", "console", "disk", "facs", "light", "plugin", "progress", "protocol", "store"}
+    {
+        "base",
+        "console",
+        "disk",
+        "facs",
+        "light",
+        "plugin",
+        "progress",
+        "protocol",
+        "rigid",
+        "store",
+    }
 )
 
 # What the pipeline gives a feature beside other features. Frames are the aligned face, uint8 RGB.

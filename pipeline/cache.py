@@ -6,6 +6,7 @@ synced and renamed, so one that exists is whole; it is never edited.
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 from features.base import Array, canonical_json, digest
 from features.disk import write_durably
 
-MAGIC = b"merkit-shard-1\n\0"
+MAGIC = b"merkit-shard-2\n\0"
 MEMO_AFTER_NS = 2_000_000_000  # a file younger than this may change again within its mtime
 
 
@@ -24,6 +25,14 @@ def folder() -> Path:
     from platformdirs import user_cache_path
 
     return Path(os.environ.get("MER_CACHE") or user_cache_path("merkit"))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A result, and what a person should know of how it came about."""
+
+    array: Array
+    notes: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +49,15 @@ class Cache:
         """Whether a result is there; a shard that exists was written whole."""
         return self.path(key).is_file()
 
-    def put(self, key: str, array: Array) -> None:
+    def put(self, key: str, kept: Kept) -> None:
         """Keep a result. When it returns, the result survives a power cut."""
-        array = np.ascontiguousarray(array)
-        header = canonical_json({"key": key, "dtype": array.dtype.str, "shape": array.shape})
-        text = header.encode()
+        array = np.ascontiguousarray(kept.array)
+        header = {"key": key, "dtype": array.dtype.str, "shape": array.shape}
+        text = canonical_json({**header, "notes": list(kept.notes)}).encode()
         body = b"".join([MAGIC, len(text).to_bytes(8, "little"), text, array.tobytes()])
         write_durably(self.path(key), body + blake3.blake3(body).digest())
 
-    def get(self, key: str) -> Array | None:
+    def get(self, key: str) -> Kept | None:
         """A result, or None if it is not there or no longer what was written."""
         try:
             data = self.path(key).read_bytes()
@@ -61,7 +70,8 @@ class Cache:
         start = len(MAGIC) + 8
         end = start + int.from_bytes(body[len(MAGIC) : start], "little")
         header = json.loads(body[start:end])
-        return np.frombuffer(body, header["dtype"], offset=end).reshape(header["shape"])
+        array = np.frombuffer(body, header["dtype"], offset=end).reshape(header["shape"])
+        return Kept(array, header["notes"])
 
 
 class Digests:

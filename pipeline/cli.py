@@ -31,6 +31,11 @@ def cli() -> None:
 ROOT_HELP = "The dataset's folder.  [default: $MER_DATA/DATASET, a manifest's own folder]"
 one_dataset = click.argument("dataset")
 one_root = click.option("--root", help=ROOT_HELP)
+landmark_model_option = click.option(
+    "--landmark-model", type=click.Path(dir_okay=False, path_type=Path),
+    envvar="MER_LANDMARK_MODEL",
+    help="A face_landmarker.task file, instead of the model in MediaPipe's wheel.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
@@ -52,11 +57,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 @click.option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.")
-@click.option(
-    "--landmark-model", type=click.Path(dir_okay=False, path_type=Path),
-    envvar="MER_LANDMARK_MODEL",
-    help="A face_landmarker.task file, instead of the model in MediaPipe's wheel.",
-)  # fmt: skip
+@landmark_model_option
 @json_option
 def run(
     datasets: tuple[str, ...],
@@ -116,7 +117,7 @@ def run(
             for one in wanted
         ]
     differences = [f"{name}: {one}" for one in _differences(rule, scanned, reports)]
-    for line in (*scanned.remarks, *differences, *_failed(reports)):
+    for line in (*scanned.remarks, *_noted(reports), *differences, *_failed(reports)):
         click.echo(printable(line), err=True)
     steps["all"] = time.perf_counter() - begun
     if as_json:
@@ -211,6 +212,58 @@ def doctor(
         sys.exit(SOME_FAILED)
 
 
+@cli.command(
+    epilog=examples(
+        "mer-features report stores/demo/flow.h5 -o report.html",
+        "mer-features report stores/samm/flow.h5 --root /data/SAMM --faces -o private.html",
+        "mer-features report stores/clips/flow.h5 --dataset clips/manifest.csv -o report.html",
+    )
+)
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    help="What it was made of.  [default: as the store says]",
+)
+@click.option("--root", "roots", multiple=True, help=ROOT_HELP + "  Of several: --root NAME=DIR.")
+@click.option("--faces", is_flag=True, help="Show onset and apex. The page is then private.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The page to write.",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@landmark_model_option
+def report(
+    store: Path,
+    datasets: tuple[str, ...],
+    roots: tuple[str, ...],
+    faces: bool,
+    output: Path,
+    workers: int | None,
+    landmark_model: Path | None,
+) -> None:
+    """Show how steady each clip of STORE is, outliers first, as one page that needs no network.
+
+    Every frame of every clip is looked at, so the dataset must be at hand; a second time is quick.
+    """
+    from features.store import Store
+    from pipeline import cache, copies
+    from pipeline.engine import Engine, stop_on_sigterm
+    from pipeline.report import report as write
+    from pipeline.run import Scan, scan
+
+    stop_on_sigterm()
+    with Store(store) as opened:
+        named = datasets or sorted(set(opened.index["dataset"]))
+    scanned, where = Scan(), cache.folder()
+    with Engine(workers) as engine:
+        for copy in copies.find(named, roots):
+            scanned.join(scan(copy.manifest(engine), copy.root, where))
+        shown = write(store, scanned, output, where, engine, faces, landmark_model)
+    click.echo(f"{output}: {shown} clips" + (", with faces: private" if faces else ""))
+
+
 @cli.command("list", epilog=examples("mer-features list recipes"))
 @click.argument("what", type=click.Choice(["datasets", "features", "protocols", "recipes"]))
 def list_(what: str) -> None:
@@ -270,6 +323,12 @@ def _failed(reports: Sequence["Report"]) -> Iterator[str]:
     """A line a sample and reason; what fails in several recipes is told once."""
     for failure in dict.fromkeys(f for report in reports for f in report.failures):
         yield f"{failure.sample_id}: {failure.message} [{failure.stage}: {failure.code}]"
+
+
+def _noted(reports: Sequence["Report"]) -> Iterator[str]:
+    """What to know of samples just published; what several recipes note is told once."""
+    told = ((i, note) for report in reports for i, notes in report.notes.items() for note in notes)
+    yield from (f"{sample_id}: {note}" for sample_id, note in sorted(set(told)))
 
 
 def _show(reports: Sequence["Report"], steps: dict[str, float]) -> None:

@@ -6,7 +6,7 @@ whole or not at all.
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,27 @@ from features.base import Array, digest
 from pipeline.errors import SampleError
 from pipeline.listing import VIDEOS, frames, inside
 from pipeline.manifest import Sample
+
+DEEP_GREY = ("I", "I;16", "I;16B", "I;16L")  # as Pillow calls 16 bits of grey
+
+
+@dataclass(frozen=True, slots=True)
+class ClipConfig:
+    """How long a clip is."""
+
+    window_ms: float = 0.0  # around the apex, within onset … offset; 0 = all of it
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.window_ms < 60_000:
+            raise ValueError(f"window_ms is {self.window_ms}; expected 0 to 60000")
+
+
+def window(sample: Sample, config: ClipConfig) -> tuple[int, int]:
+    """First and last frame of a sample's clip: the annotators', or a time about the apex."""
+    if not config.window_ms:
+        return sample.onset, sample.offset
+    half = max(1, round(config.window_ms / 2000 * sample.fps))
+    return max(sample.onset, sample.apex - half), min(sample.offset, sample.apex + half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,49 +118,66 @@ def check_whole(path: Path, data: bytes) -> None:
         raise SampleError("truncated", f"{path.name}: the image is truncated")
 
 
-def read_images(paths: Sequence[Path], digests: Sequence[str]) -> Array:
-    """Decode images that must still have the digests they were scanned with.
+def read_images(
+    files: Mapping[int, Path], digests: Mapping[Path, str], wanted: Iterable[int]
+) -> Iterator[tuple[int, Array]]:
+    """Decode images one after another; each must still have the digest it was scanned with.
 
-    Returns
-    -------
-    (T, H, W, 3) uint8 RGB
+    Parameters
+    ----------
+    files : number of a frame -> its file
+
+    Yields
+    ------
+    number, (H, W, 3) uint8 RGB
 
     Raises
     ------
     SampleError
         changed, truncated, undecodable or unsupported.
     """
-    pictures = []
-    for path, expected in zip(paths, digests, strict=True):
+    size = None
+    for number in wanted:
+        path = files[number]
         try:
             data = path.read_bytes()
         except OSError as error:
             raise SampleError("changed", f"{path.name}: gone since the run began") from error
-        if digest(data) != expected:
+        if digest(data) != digests[path]:
             raise SampleError("changed", f"{path.name}: changed since the run began")
         check_whole(path, data)
-        pictures.append(decode(data, path.name))
-    if len({picture.shape for picture in pictures}) > 1:
-        sizes = ", ".join(f"{p.shape[1]}×{p.shape[0]}" for p in pictures)
-        raise SampleError("undecodable", f"frames of one clip differ in size: {sizes}")
-    return np.stack(pictures)
+        picture = decode(data, path.name)
+        size = size or picture.shape
+        if picture.shape != size:
+            sizes = ", ".join(f"{w}×{h}" for h, w, _ in (size, picture.shape))
+            raise SampleError("undecodable", f"frames of one clip differ in size: {sizes}")
+        yield number, picture
 
 
 def decode(data: bytes, name: str) -> Array:
-    """One image -> (H, W, 3) uint8 RGB; grey is repeated over the channels, EXIF turns obeyed."""
+    """One image -> (H, W, 3) uint8 RGB.
+
+    Grey is repeated over the channels, EXIF turns obeyed, 16 bits of grey become 8 by the same
+    factor in every picture: a factor of its own for each would flicker.
+    """
     from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")) as image:
-                if image.mode not in ("L", "RGB"):
+                if image.mode not in ("L", "RGB", *DEEP_GREY):
                     raise SampleError(
-                        "unsupported", f"{name}: {image.mode} pixels; expected 8-bit grey or RGB"
+                        "unsupported", f"{name}: {image.mode} pixels; expected grey or 8-bit RGB"
                     )
                 if getattr(image, "n_frames", 1) > 1:
                     raise SampleError("unsupported", f"{name}: an animation, not one frame")
-                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                upright = ImageOps.exif_transpose(image)
+                if image.mode in DEEP_GREY:
+                    deep = np.asarray(upright).clip(0, 65535)
+                    grey = np.rint(deep * (255 / 65535)).astype(np.uint8)
+                    return np.repeat(grey[..., None], 3, axis=-1)
+                return np.asarray(upright.convert("RGB"))
     except SampleError:
         raise
     except Exception as error:  # Pillow raises whatever its many decoders raise
@@ -147,15 +185,20 @@ def decode(data: bytes, name: str) -> Array:
         raise SampleError(code, f"{name}: {error}") from error
 
 
-def read_video(path: Path, first_frame: int, wanted: Sequence[int]) -> Array:
-    """Decode the wanted frames of a video, holding no others in memory.
+def read_video(
+    path: Path, first_frame: int, wanted: Collection[int], count: bool = True
+) -> Iterator[tuple[int, Array]]:
+    """Decode the wanted frames of a video one after another, holding no others in memory.
 
-    The whole video is decoded and counted: a header that promises more than there is means a
-    broken copy, whose frame numbers cannot be trusted.
+    Parameters
+    ----------
+    wanted : numbers of frames; they come in the video's order
+    count : decode on to the end and count. A header that promises more than there is means a
+        broken copy, whose frame numbers cannot be trusted.
 
-    Returns
-    -------
-    (T, H, W, 3) uint8 RGB
+    Yields
+    ------
+    number, (H, W, 3) uint8 RGB
 
     Raises
     ------
@@ -164,32 +207,31 @@ def read_video(path: Path, first_frame: int, wanted: Sequence[int]) -> Array:
     """
     import av
 
-    kept: dict[int, Array] = {}
-    count = 0
+    left = set(wanted)
+    number = first_frame - 1
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             promised = stream.frames
-            for frame in _decoded(container, stream):
-                number = first_frame + count
-                if number in wanted:
+            for number, frame in enumerate(_decoded(container, stream), start=first_frame):
+                if number in left:
+                    left.remove(number)
                     turns = round(frame.rotation / 90)  # a phone held upright films lying down
-                    kept[number] = np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
-                count += 1
+                    yield number, np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
+                if not left and not count:
+                    return
     except (av.FFmpegError, IndexError) as error:
         raise SampleError("undecodable", f"{path.name}: not a readable video ({error})") from error
-    if count < promised:
+    there = number - first_frame + 1
+    if there < promised:
         raise SampleError(
-            "short_video", f"{path.name}: its header promises {promised} frames, {count} decode"
+            "short_video", f"{path.name}: its header promises {promised} frames, {there} decode"
         )
-    for number in wanted:
-        if number not in kept:
-            last = first_frame + count - 1
-            raise SampleError(
-                "missing_frame",
-                f"{path.name}: frame {number} is missing; the video holds {first_frame} … {last}",
-            )
-    return np.stack([kept[number] for number in wanted])
+    if left:
+        raise SampleError(
+            "missing_frame",
+            f"{path.name}: frame {min(left)} is missing; the video holds {first_frame} … {number}",
+        )
 
 
 def _decoded(container, stream) -> Iterator:  # type: ignore[no-untyped-def, type-arg]

@@ -1,5 +1,14 @@
-"""A recipe: which features a store holds and every setting that changes their numbers."""
+"""A recipe: which features a store holds and every setting that changes their numbers.
 
+A table of a recipe names a stage. By default it is the feature of that name, computed of what
+that feature needs; `feature` and `of` say otherwise, so one feature can stand there twice:
+
+    [fall]
+    feature = "flow"
+    of = ["apex_offset"]
+"""
+
+import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
@@ -9,25 +18,57 @@ from typing import Any
 from features import base
 from features.base import Feature, canonical_json
 from features.console import MerError, choose, nearest
-from pipeline.faces import CropConfig
+from pipeline.align import CropConfig
+from pipeline.clips import ClipConfig
+from pipeline.crop import Framing
+from pipeline.faces import NO_LANDMARKER, LandmarksConfig
+from pipeline.steady import SteadyConfig
 
 FOLDER = Path(__file__).parent / "recipes"
+TEXTS = ("about", "features", "sensitive")
+SETTINGS = {
+    "landmarks": LandmarksConfig,
+    "crop": CropConfig,
+    "steady": SteadyConfig,
+    "clip": ClipConfig,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One feature as a recipe uses it."""
+
+    feature: str
+    config: Any
+    of: tuple[str, ...]  # its inputs: other stages, or sources
+
+    def table(self) -> dict[str, Any]:
+        """It as a recipe's table."""
+        return {"feature": self.feature, "of": self.of, **asdict(self.config)}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of the crop and of each feature, the features in the order they are computed."""
+    """Settings of every stage; the features' in the order they are computed."""
 
     name: str
     about: str
-    crop: CropConfig
-    features: dict[str, Any]  # name -> its config; what one needs comes before it
+    landmarks: LandmarksConfig
+    framing: Framing
+    clip: ClipConfig
+    stages: dict[str, Stage]  # what one needs comes before it
     stored: tuple[str, ...]  # those of them that the store holds
+    sensitive: bool = False  # a person can be recognised in what it stores
 
     def json(self) -> str:
         """All of it that changes a number, as canonical JSON."""
-        configs = {name: asdict(config) for name, config in self.features.items()}
-        return canonical_json({"crop": asdict(self.crop), **configs, "stored": self.stored})
+        told = {"landmarks": asdict(self.landmarks), "clip": asdict(self.clip)}
+        told |= asdict(self.framing) | {name: s.table() for name, s in self.stages.items()}
+        return canonical_json({**told, "stored": self.stored, "sensitive": self.sensitive})
+
+    def sources(self) -> set[str]:
+        """What its features need of a clip itself."""
+        return {need for stage in self.stages.values() for need in stage.of} & set(base.SOURCES)
 
 
 def names() -> list[str]:
@@ -63,66 +104,122 @@ def parse(name: str, table: dict[str, Any], where: str) -> Recipe:
     stored = table.get("features")
     if not isinstance(stored, list) or not stored:
         raise MerError(f"{where}: names no features", 'give a list: features = ["flow", "strain"]')
-    for feature in stored:
-        _known(feature, base.names(), where, "feature")
-    order = _order(stored)
+    stages = _stages(stored, table, where)
     for key in table:
-        _known(key, ["about", "features", "crop", *order], where, "entry")
-    return Recipe(
+        _known(key, [*TEXTS, *SETTINGS, *stages], where, "entry")
+    configs = {
+        key: _config(kind, _table(table, key, where), f"{where} [{key}]")
+        for key, kind in SETTINGS.items()
+    }
+    recipe = Recipe(
         name=name,
         about=str(table.get("about", "")),
-        crop=_config(CropConfig, table.get("crop", {}), f"{where} [crop]"),
-        features={
-            f: _config(base.load(f).config, table.get(f, {}), f"{where} [{f}]") for f in order
-        },
+        landmarks=configs["landmarks"],
+        framing=Framing(configs["crop"], configs["steady"]),
+        clip=configs["clip"],
+        stages=stages,
         stored=tuple(stored),
+        sensitive=table.get("sensitive", False) is True,
     )
+    _check(recipe, where)
+    return recipe
+
+
+def from_store(text: str, path: Path) -> Recipe:
+    """The recipe that a store was made by, from its own JSON."""
+    table = json.loads(text)
+    table["features"] = table.pop("stored")
+    return parse(path.stem, table, f"{path} (its recipe)")
 
 
 def with_model(recipe: Recipe, model_digest: str) -> Recipe:
     """The same recipe, landmarks by the user's model file."""
-    crop = replace(recipe.crop, landmarker="task", model=model_digest)
-    return replace(recipe, crop=crop)
+    if recipe.landmarks.landmarker == NO_LANDMARKER:
+        return recipe
+    landmarks = replace(recipe.landmarks, landmarker="task", model=model_digest)
+    return replace(recipe, landmarks=landmarks)
 
 
-def _order(wanted: Iterable[str]) -> list[str]:
-    """Features with all that they need, needs first."""
-    done: list[str] = []
+def _check(recipe: Recipe, where: str) -> None:
+    """Refuse what no clip could give, before any work."""
+    if recipe.landmarks.landmarker == NO_LANDMARKER:
+        if "places" in recipe.sources():
+            raise MerError(f"{where}: asks for places, which need landmarks", "name a landmarker")
+        if recipe.framing.crop.region != "face":
+            raise MerError(f"{where}: a region needs landmarks", "name a landmarker")
+    faces = [name for name in recipe.stored if base.load(recipe.stages[name].feature).sensitive]
+    if faces and not recipe.sensitive:
+        raise MerError(
+            f"{where}: people can be recognised in {', '.join(faces)}",
+            "say so in the recipe: sensitive = true",
+        )
 
-    def visit(name: str) -> None:
-        feature: Feature = base.load(name)
-        for need in feature.needs:
-            if need not in base.SOURCES and need not in done:
-                visit(need)
-        if name not in done:
-            done.append(name)
+
+def _stages(wanted: Iterable[str], table: dict[str, Any], where: str) -> dict[str, Stage]:
+    """The stages asked for with all that they need, needs first."""
+    done: dict[str, Stage] = {}
+
+    def visit(name: Any, above: tuple[str, ...]) -> None:
+        if name in done or (above and name in base.SOURCES):
+            return
+        if name in above:
+            raise MerError(f"{where}: {name} needs itself", "mend its `of`")
+        if name in base.SOURCES:
+            raise MerError(f"{where}: {name} is no feature but frames", "name the stage otherwise")
+        entry = dict(_table(table, name, where))
+        kind = entry.pop("feature", name)
+        own = [key for key in table if key not in (*TEXTS, *SETTINGS)]
+        _known(kind, base.names(), where, "feature", like=[*base.names(), *own])
+        feature: Feature = base.load(kind)
+        of = entry.pop("of", list(feature.needs))
+        if not isinstance(of, list) or len(of) != len(feature.needs):
+            needs = ", ".join(feature.needs)
+            raise MerError(f"{where} [{name}]: of is {of!r}", f"{kind} takes, in order, {needs}")
+        for need in of:
+            visit(need, (*above, name))
+        config = _config(feature.config, entry, f"{where} [{name}]")
+        done[name] = Stage(kind, config, tuple(of))
 
     for name in wanted:
-        visit(name)
+        visit(name, ())
     return done
 
 
-def _config(kind: type, table: Any, where: str) -> Any:
-    if not isinstance(table, dict):
-        raise MerError(f"{where}: not a table", f"write {where.split()[-1]} on a line of its own")
+def _config(kind: type, table: dict[str, Any], where: str) -> Any:
     known = {field.name: field for field in fields(kind)}
+    values = {}
     for key, value in table.items():
         _known(key, known, where, "setting")
-        default = known[key].default
-        if isinstance(default, float) and type(value) is int:
-            continue
-        if type(value) is not type(default):
-            raise MerError(f"{where}: {key} is {value!r}", f"expected a {type(default).__name__}")
-    values = {k: float(v) if isinstance(known[k].default, float) else v for k, v in table.items()}
+        values[key] = _value(value, known[key].default, f"{where}: {key}")
     try:
         return kind(**values)
     except ValueError as error:
         raise MerError(f"{where}: {error}", "mend the recipe") from error
 
 
-def _known(name: Any, known: Iterable[str], where: str, what: str) -> None:
+def _table(table: dict[str, Any], name: Any, where: str) -> dict[str, Any]:
+    entry = table.get(name, {}) if isinstance(name, str) else {}
+    if not isinstance(entry, dict):
+        raise MerError(f"{where}: {name} is not a table", f"write [{name}] on a line of its own")
+    return entry
+
+
+def _value(value: Any, default: Any, where: str) -> Any:
+    """A TOML value as its field wants it: whole numbers may stand for others, lists for tuples."""
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(_value(one, default[0], where) for one in value)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise MerError(f"{where} is {value!r}", f"expected a {type(default).__name__}")
+    return value
+
+
+def _known(
+    name: Any, known: Iterable[str], where: str, what: str, like: Iterable[str] = ()
+) -> None:
     if name not in known:
         raise MerError(
-            f"{where}: no {what} {name!r}{nearest(str(name), known)}",
+            f"{where}: no {what} {name!r}{nearest(str(name), like or known)}",
             f"there are {', '.join(known)}",
         )

@@ -45,6 +45,7 @@ class Report:
     samples: int = 0
     computed: int = 0  # samples of which some result was computed anew
     failures: list[Failure] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)  # sample_id -> what to know of it
     published: bool = False
     seconds: dict[str, float] = field(default_factory=dict)  # wall time of each step
     worker_seconds: dict[str, float] = field(default_factory=dict)  # of each stage, all workers
@@ -191,18 +192,20 @@ def make_store(
     compute(i for i in kept if i in there)  # nothing, unless the cache was swept meanwhile
 
     def read(sample_id: str, name: str) -> Array:
-        key, array = keys[sample_id][name], None
+        key, kept = keys[sample_id][name], None
         if cache.has(key):
-            array = cache.get(key)
-            if array is None:  # damaged, and now gone: make it again, here
+            kept = cache.get(key)
+            if kept is None:  # damaged, and now gone: make it again, here
                 graph.compute(tasks[sample_id])
-                array = cache.get(key)
-        if array is None:
+                kept = cache.get(key)
+        if kept is None:
             raise MerError(
                 f"{sample_id}: its {name} is not in the cache {cache.root}",
                 "let MER_CACHE name one folder that this machine and all workers share",
             )
-        return array
+        if kept.notes:  # in time: the store's provenance is written after its arrays
+            report.notes[sample_id] = sorted({*report.notes.get(sample_id, ()), *kept.notes})
+        return kept.array
 
     content = Content(
         recipe=recipe.json(),
@@ -262,8 +265,9 @@ def _failure(task: graph.Task, outcome: graph.Outcome | BaseException) -> Failur
 
 
 def _column(name: str, recipe: Recipe) -> Column:
-    feature = base.load(name)
-    config = canonical_json(asdict(recipe.features[name]))
+    stage = recipe.stages[name]
+    feature = base.load(stage.feature)
+    config = canonical_json(stage.table())
     return Column(feature.units, feature.axes, feature.convention, config, feature.revision)
 
 
@@ -275,6 +279,7 @@ def _provenance(asked: str, recipe: Recipe, report: Report) -> dict[str, Any]:
     return {
         "command": f"mer-features run {asked} --recipe {recipe.name}",
         "counts": {"samples": report.samples, "failures": len(report.failures)},
+        "notes": report.notes,
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "python": platform.python_version(),
         "opencv_build": digest(cv2.getBuildInformation().encode()),

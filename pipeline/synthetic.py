@@ -14,6 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 
 from features.base import Array
+from pipeline.maps import invert, moved
 
 HEIGHT, WIDTH = 360, 320  # px of a frame
 CENTRE = (160.0, 186.0)  # of the face in the frame
@@ -57,18 +58,6 @@ class Pose:
         linear = np.array([[c, -s], [s, c]])
         centre = np.array(CENTRE)
         return np.column_stack([linear, centre - linear @ centre + (self.dx, self.dy)])
-
-
-def invert(matrix: Array) -> Array:
-    """The (2, 3) affine map that undoes one."""
-    (a, b, _), (c, d, _) = matrix
-    linear = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
-
-
-def apply(matrix: Array, points: Array) -> Array:
-    """Move (…, 2) points by a (2, 3) affine map."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def pixels() -> Array:
@@ -131,8 +120,8 @@ def true_flow(onset: Pose, apex: Pose, field: Array, points: Array) -> Array:
     -------
     (…, 2) px, u rightward and v downward; exact to rounding.
     """
-    face = apply(invert(onset.matrix()), points)
-    return apply(apex.matrix(), face + displacement(face, field)) - points
+    face = moved(invert(onset.matrix()), points)
+    return moved(apex.matrix(), face + displacement(face, field)) - points
 
 
 def face_points(pose: Pose, field: Array) -> Array:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from features.disk import write_durably
-from pipeline.cache import Cache, Digests
+from pipeline.cache import Cache, Digests, Kept
 
 KEY = "ab" * 16
 
@@ -13,8 +13,10 @@ KEY = "ab" * 16
 def test_an_array_comes_back_as_it_was(tmp_path):
     cache = Cache(tmp_path)
     for array in (np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.zeros((0, 3), np.uint8)):
-        cache.put(KEY, array)
-        back = cache.get(KEY)
+        cache.put(KEY, Kept(array, ["two faces"]))
+        kept = cache.get(KEY)
+        assert kept.notes == ["two faces"]
+        back = kept.array
         assert back.dtype == array.dtype
         assert (back == array).all()
         assert back.shape == array.shape
@@ -27,7 +29,7 @@ def test_what_was_never_put_is_not_there(tmp_path):
 
 def test_every_damaged_byte_is_noticed_and_the_shard_is_gone(tmp_path):
     cache = Cache(tmp_path)
-    cache.put(KEY, np.arange(6, dtype=np.int16))
+    cache.put(KEY, Kept(np.arange(6, dtype=np.int16)))
     whole = cache.path(KEY).read_bytes()
     for place in range(len(whole)):
         damaged = bytearray(whole)
@@ -43,7 +45,7 @@ def test_every_damaged_byte_is_noticed_and_the_shard_is_gone(tmp_path):
 def test_faces_in_the_cache_are_for_their_owner_alone(tmp_path):
     before = os.umask(0)
     try:
-        Cache(tmp_path).put(KEY, np.zeros(3))
+        Cache(tmp_path).put(KEY, Kept(np.zeros(3)))
     finally:
         os.umask(before)
     path = Cache(tmp_path).path(KEY)

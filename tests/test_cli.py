@@ -21,7 +21,7 @@ def test_a_demo_that_is_there_becomes_a_store_and_the_second_run_is_idle(demo_ro
     first = mer(*words)
     assert first.exit_code == 0, first.output
     assert "8 samples, 8 computed" in first.stdout
-    assert "workers, flow: crop" in first.stdout
+    assert "workers, flow: read" in first.stdout
     second = mer(*words)
     assert "up to date, nothing to do; 8 samples, 0 computed" in second.stdout
     whole = mer("verify", str(tmp_path / "demo" / "flow.h5"))

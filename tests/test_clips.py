@@ -7,7 +7,7 @@ from PIL import Image
 
 from features.base import digest
 from pipeline import clips
-from pipeline.clips import check_whole, decode, find, read_images, read_video
+from pipeline.clips import ClipConfig, check_whole, decode, find, read_images, read_video, window
 from pipeline.errors import SampleError
 from pipeline.manifest import Sample
 from tests.movies import cut_in_half, write_images, write_video
@@ -78,6 +78,11 @@ def test_an_image_is_rgb_also_when_it_is_grey():
     assert decode(encoded(NOISE[..., 0], "PNG"), "a")[..., 2].tolist() == NOISE[..., 0].tolist()
 
 
+def test_sixteen_bits_of_grey_become_eight_by_one_factor():
+    deep = np.array([[0, 257, 258 * 100, 65535]], np.uint16)
+    assert decode(encoded(deep, "PNG"), "a")[0, :, 1].tolist() == [0, 1, 100, 255]
+
+
 def test_the_turn_in_an_exif_header_is_obeyed():
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
@@ -89,7 +94,6 @@ def test_the_turn_in_an_exif_header_is_obeyed():
     ("data", "code", "words"),
     [
         (b"no image at all", "undecodable", "cannot identify"),
-        (encoded(NOISE[..., 0].astype(np.uint16) * 256, "PNG"), "unsupported", "I;16 pixels"),
         (encoded(np.dstack([NOISE, NOISE[..., :1]]), "PNG"), "unsupported", "RGBA pixels"),
         (encoded(NOISE, "GIF"), "undecodable", "cannot identify"),
         (encoded(NOISE, "PNG")[:900], "truncated", "truncated"),
@@ -101,30 +105,48 @@ def test_what_is_no_plain_picture_is_refused(data, code, words):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("fps", "window_ms", "expected"),
+    [
+        (200.0, 0.0, (10, 90)),  # the annotated clip
+        (200.0, 200.0, (40, 80)),
+        (100.0, 200.0, (50, 70)),  # the same time, half as many frames
+        (200.0, 400.0, (20, 90)),  # never beyond the annotation
+        (200.0, 1.0, (59, 61)),  # never the apex alone
+    ],
+)
+def test_a_window_is_a_time_about_the_apex(fps, window_ms, expected):
+    clip = replace(SAMPLE, onset=10, apex=60, offset=90, fps=fps)
+    assert window(clip, ClipConfig(window_ms)) == expected
+
+
 def test_a_file_that_changed_since_the_scan_is_not_used(tmp_path):
     folder = write_images(tmp_path / "c", pictures(2))
     path = folder / "img1.png"
     known = digest(path.read_bytes())
-    assert read_images([path], [known]).shape == (1, 48, 64, 3)
+    ((number, picture),) = read_images({1: path}, {path: known}, [1])
+    assert (number, picture.shape) == (1, (48, 64, 3))
     Image.fromarray(NOISE).save(path)
     with pytest.raises(SampleError, match=r"img1\.png: changed since the run began"):
-        read_images([path], [known])
+        list(read_images({1: path}, {path: known}, [1]))
 
 
 def test_frames_of_two_sizes_are_no_clip(tmp_path):
     paths = [tmp_path / "1.png", tmp_path / "2.png"]
     for path, size in zip(paths, [(8, 8), (8, 9)], strict=True):
         Image.fromarray(pictures(1, size)[0]).save(path)
+    known = {path: digest(path.read_bytes()) for path in paths}
     with pytest.raises(SampleError, match="differ in size: 8×8, 9×8"):
-        read_images(paths, [digest(path.read_bytes()) for path in paths])
+        list(read_images(dict(enumerate(paths)), known, (0, 1)))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov"])
 def test_a_video_gives_the_frames_asked_for(tmp_path, suffix):
     path = write_video(tmp_path / f"v{suffix}", pictures(12))
-    frames = read_video(path, first_frame=5, wanted=(5, 9))
-    assert frames.shape == (2, 48, 64, 3)
-    assert [round(frame.mean() / 10) for frame in frames] == [1, 5]
+    frames = dict(read_video(path, first_frame=5, wanted=(9, 5)))
+    assert list(frames) == [5, 9]
+    assert frames[5].shape == (48, 64, 3)
+    assert [round(frame.mean() / 10) for frame in frames.values()] == [1, 5]
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4"])
@@ -135,7 +157,7 @@ def test_a_video_that_breaks_off_before_its_header_says_is_refused(tmp_path, suf
         front_loaded(path)
     cut_in_half(path)
     with pytest.raises(SampleError, match=r"promises 40 frames, \d+ decode") as caught:
-        read_video(path, 1, (1, 3))
+        list(read_video(path, 1, (1, 3)))
     assert caught.value.code == "short_video"
 
 
@@ -168,7 +190,7 @@ def test_a_video_of_a_phone_held_upright_is_seen_upright(tmp_path):
         n.to_bytes(4, "big", signed=True) for n in quarter_clockwise
     )
     path.write_bytes(data)
-    (frame,) = read_video(path, 1, (3,))
+    ((_, frame),) = read_video(path, 1, (3,))
     assert frame.shape == (64, 48, 3)
     assert frame[:32, 24:].mean() > 200  # now top right
     assert frame[32:, :24].mean() < 60
@@ -177,22 +199,31 @@ def test_a_video_of_a_phone_held_upright_is_seen_upright(tmp_path):
 def test_a_frame_beyond_the_end_of_a_video_is_named(tmp_path):
     path = write_video(tmp_path / "v.avi", pictures(12))
     with pytest.raises(SampleError, match=r"frame 13 is missing; the video holds 1 … 12"):
-        read_video(path, 1, (1, 13))
+        list(read_video(path, 1, (1, 13)))
+
+
+def test_a_look_at_the_first_frame_does_not_read_the_whole_video(tmp_path):
+    noisy = np.random.default_rng(1).integers(0, 256, (40, 48, 64, 3)).astype(np.uint8)
+    path = write_video(tmp_path / "v.avi", noisy)
+    cut_in_half(path)  # it cannot be read to the end
+    ((number, _),) = read_video(path, 1, (1,), count=False)
+    assert number == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"not a video" * 50])
 def test_what_is_no_video_is_refused(tmp_path, data):
     (tmp_path / "v.avi").write_bytes(data)
     with pytest.raises(SampleError, match="not a readable video"):
-        read_video(tmp_path / "v.avi", 1, (1, 2))
+        list(read_video(tmp_path / "v.avi", 1, (1, 2)))
 
 
-def test_a_long_video_is_read_in_the_memory_of_its_wanted_frames(tmp_path):
+def test_a_long_video_is_read_in_the_memory_of_a_few_frames(tmp_path):
     import tracemalloc
 
     path = write_video(tmp_path / "v.avi", (pictures(1, (240, 320))[0] for _ in range(300)))
     tracemalloc.start()
-    clips.read_video(path, 1, (1, 250))
+    for _ in clips.read_video(path, 1, range(1, 251)):
+        pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20 * 240 * 320 * 3

@@ -7,13 +7,20 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from features.console import MerError
-from features.flow import FlowConfig, flow
-from pipeline import faces, synthetic
+from pipeline import faces
+from pipeline.align import CropConfig, alignment
 from pipeline.datasets import demo
 from pipeline.errors import SampleError
-from pipeline.faces import CropConfig, alignment, crop, cut, find_face, landmarker
+from pipeline.faces import LandmarksConfig, frames_looked_at, locate, search
+from pipeline.landmarkers import base, facemesh
+from pipeline.maps import moved
 
-CONFIG = CropConfig()
+CONFIG = LandmarksConfig()
+ROWS = base.load("facemesh").places
+
+
+def find(picture: np.ndarray) -> list[np.ndarray]:
+    return base.started("facemesh", None)(picture)
 
 
 @pytest.fixture(scope="module")
@@ -24,102 +31,115 @@ def onset(demo_root):
 
 @pytest.fixture(scope="module")
 def points(onset):
-    return find_face(onset, landmarker("facemesh", None))
+    return locate([onset], CONFIG)[0][0]
 
 
-def test_eyes_and_nose_land_where_the_crop_wants_them(points):
-    moved = synthetic.apply(alignment(points, CONFIG), points)
-    left, right = (moved[list(eye)].mean(axis=0) for eye in (faces.LEFT_EYE, faces.RIGHT_EYE))
-    assert right[0] - left[0] == pytest.approx(CONFIG.eye_distance * CONFIG.size, rel=0.04)
-    assert (left[0] + right[0]) / 2 == pytest.approx(CONFIG.size / 2, abs=3)
-    assert left[1] == pytest.approx(CONFIG.eye_line * CONFIG.size, abs=4)
-    assert right[1] == pytest.approx(left[1], abs=2)
-    assert moved[list(faces.NOSE)].mean(axis=0)[1] > left[1] + 10
+def beside(onset: np.ndarray, scale: float) -> np.ndarray:
+    """The face at the right of a wide picture, and once more, smaller, at the left."""
+    small = cv2.resize(onset, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    both = np.full((360, 640, 3), 128, np.uint8)
+    both[:, 320:] = onset
+    both[40 : 40 + len(small), 20 : 20 + small.shape[1]] = small
+    return both
 
 
-def test_an_alignment_is_a_similarity(points):
-    linear = alignment(points, CONFIG)[:, :2]
-    assert_allclose(linear @ linear.T, np.eye(2) * np.linalg.det(linear), atol=1e-12)
-    assert np.linalg.det(linear) > 0
+def test_places_lie_where_their_names_say(points):
+    at = {name: points[list(rows)].mean(axis=0) for name, rows in ROWS.items()}
+    for side in ("eye", "brow", "lip"):
+        assert at[f"left_{side}"][0] + 30 < at[f"right_{side}"][0]
+    down = [at[name][1] for name in ("left_brow", "left_eye", "bridge", "nose", "left_lip")]
+    assert down == sorted(down)
+    assert at["left_lip"][0] < at["mouth"][0] < at["right_lip"][0]
+    assert abs(at["nose"][0] - at["mouth"][0]) < 12
 
 
-def test_a_turned_and_enlarged_face_gives_the_same_crop(points):
-    move = synthetic.Pose(7, -3, 11, 1.3).matrix()
-    before = synthetic.apply(alignment(points, CONFIG), points)
-    moved = synthetic.apply(move, points)
-    assert_allclose(synthetic.apply(alignment(moved, CONFIG), moved), before, atol=1e-9)
-
-
-def test_the_crop_is_the_same_whatever_was_seen_before(onset):
-    first = crop(onset[None], CONFIG)
-    crop(onset[None, :, ::-1], CONFIG)
-    assert (crop(onset[None], CONFIG) == first).all()
+def test_the_same_landmarks_whatever_was_seen_before(onset):
+    first = locate([onset], CONFIG)[0]
+    locate([onset[:, ::-1]], CONFIG)
+    assert (locate([onset], CONFIG)[0] == first).all()
 
 
 def test_grey_and_colour_find_the_same_face(onset, points):
     grey = np.repeat(cv2.cvtColor(onset, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
-    found = find_face(grey, landmarker("facemesh", None))
+    found = locate([grey], CONFIG)[0][0]
     assert np.hypot(*(found - points).T).mean() < 3
 
 
-def test_the_largest_of_two_faces_is_taken(onset):
-    small = cv2.resize(onset, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
-    both = np.full((360, 640, 3), 128, np.uint8)
-    both[:, 320:] = onset
-    both[40 : 40 + len(small), 20 : 20 + small.shape[1]] = small
-    find = landmarker("facemesh", None)
+def test_of_two_faces_the_larger_is_taken_and_both_are_recorded(onset):
+    both = beside(onset, 0.7)
     assert len(find(both)) == 2
-    assert find_face(both, find)[:, 0].min() > 320
+    found, notes = locate([both], CONFIG)
+    assert found[0, :, 0].min() > 320
+    assert found[1, :, 0].max() < 320
+    assert notes == ["2 faces on the first frame; the largest was taken"]
+
+
+def test_of_two_faces_of_a_size_the_more_central_is_taken(onset):
+    wall = np.full((360, 120, 3), 128, np.uint8)
+    wide = np.hstack([onset, onset, wall])
+    assert len(find(wide)) == 2
+    assert 320 < locate([wide], CONFIG)[0][0, :, 0].mean() < 640
+    assert locate([wide[:, ::-1]], CONFIG)[0][0, :, 0].mean() < 120 + 320
+
+
+def test_a_face_too_far_for_the_first_look_is_found_in_the_second(onset):
+    far = np.random.default_rng(0).integers(120, 130, (720, 1280, 3)).astype(np.uint8)
+    small = cv2.resize(onset, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    far[500 : 500 + len(small), 900 : 900 + small.shape[1]] = small
+    assert find(far) == []
+    found, enlarged = search(far, find)
+    assert enlarged
+    assert len(found) == 1  # though several parts show it
+    near = find(onset)[0] * 0.3 + (900, 500)
+    assert np.hypot(*(found[0] - near).T).mean() < 3
+    assert "enlarged" in locate([far], CONFIG)[1][0]
+
+
+def test_a_face_partly_beyond_the_frame_is_no_obstacle(onset):
+    cut = np.ascontiguousarray(onset[60:])  # the forehead is missing
+    assert len(locate([cut], CONFIG)[0]) == 1
 
 
 def test_a_wall_has_no_face():
     wall = np.random.default_rng(0).integers(100, 150, (200, 240, 3)).astype(np.uint8)
     with pytest.raises(SampleError, match=r"no face found on the onset frame \(240×200\)"):
-        crop(wall[None], CONFIG)
+        locate([wall], CONFIG)
+    with pytest.raises(SampleError, match="no face found on any of 2 frames"):
+        locate([wall, wall], LandmarksConfig(frames=2))
 
 
-def test_a_face_at_the_edge_is_padded_and_never_wrapped():
-    frame = np.zeros((1, 60, 60, 3), np.uint8)
-    frame[:, :, 30:] = 200
-    matrix = np.array([[1.0, 0, 20], [0, 1, 0]])  # 20 px more on the left than there is
-    cropped = cut(frame, matrix, 60)
-    assert cropped[0, 5:55, :18].max() < 20
-
-
-def test_a_smaller_crop_does_not_fold_fine_stripes_back():
-    stripes = np.zeros((1, 240, 240, 3), np.uint8)
-    stripes[:, :, ::2] = 255
-    quarter = cut(stripes, np.array([[0.26, 0, 0], [0, 0.26, 0]]), 56)
-    assert np.ptp(quarter[0, 8:-8, 8:-8].astype(int)) < 12
-
-
-@pytest.mark.parametrize("noise", [1.5, 2.0])
-def test_alignment_creates_no_motion(noise):
-    """A static face with sensor noise: mean false flow inside the face at most 0.03 px."""
+def test_several_frames_tremble_less_than_one():
+    """The same still face with new noise: the median of nine lies nearer to the mean of many."""
+    plan = demo.plans(1, 1)[0]
+    still = next(iter(demo.frames(plan))).astype(float)
     rng = np.random.default_rng(0)
-    for plan in demo.plans(3, 1)[::4]:
-        neutral = synthetic.scaled(plan.field, 0)
-        still = synthetic.draw(demo._person(demo.SEED, plan.subject), plan.poses[0], neutral)
-        frames = np.stack([still + noise * rng.standard_normal(still.shape) for _ in range(2)])
-        frames = np.rint(frames).clip(0, 255).astype(np.uint8)
-        points = find_face(frames[0], landmarker("facemesh", None))
-        matrix = alignment(points, CONFIG)
-        u, v = flow(cut(frames, matrix, CONFIG.size), FlowConfig())
-        assert np.hypot(u, v)[inside(synthetic.apply(matrix, points))].mean() <= 0.03
+    noisy = [np.rint(still + rng.normal(0, 4, still.shape)).clip(0, 255) for _ in range(18)]
+    noisy = [frame.astype(np.uint8) for frame in noisy]
+    centre = np.mean([locate([frame], CONFIG)[0][0] for frame in noisy], axis=0)
+    one, nine = (locate(noisy[:n], CONFIG)[0][0] for n in (1, 9))
+    distance = [np.hypot(*(found - centre).T).mean() for found in (one, nine)]
+    assert distance[1] < 0.6 * distance[0]
 
 
-def inside(points: np.ndarray) -> np.ndarray:
-    mask = np.zeros((CONFIG.size, CONFIG.size), np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
-    return mask > 0
+def test_frames_are_looked_at_evenly_from_the_onset():
+    assert frames_looked_at(100, 140, CONFIG) == (100,)
+    assert frames_looked_at(100, 140, LandmarksConfig(frames=4)) == (100, 110, 120, 130)
+    assert frames_looked_at(100, 101, LandmarksConfig(frames=4)) == (100,)  # no frame twice
 
 
-def test_the_newer_interface_finds_the_same_face(onset, points, landmark_model):
-    found = find_face(onset, landmarker("task", landmark_model))
+def test_a_blink_of_the_landmarker_is_survived(onset):
+    wall = np.full_like(onset, 90)
+    found, notes = locate([wall, onset], LandmarksConfig(frames=2))
+    assert len(found) == 1
+    assert notes == ["no face found on 1 of 2 frames before it was"]
+
+
+def test_both_interfaces_find_the_same_face(onset, points, landmark_model):
+    found = locate([onset], LandmarksConfig("task"), landmark_model)[0][0]
     assert found.shape == (468, 2)
     assert np.hypot(*(found - points).T).mean() < 3
-    matrix, other = alignment(points, CONFIG), alignment(found, CONFIG)
-    assert_allclose(synthetic.apply(other, points), synthetic.apply(matrix, points), atol=4)
+    crops = [alignment(one, ROWS, CropConfig()) for one in (points, found)]
+    assert_allclose(moved(crops[1], points), moved(crops[0], points), atol=4)
 
 
 def test_a_mediapipe_without_its_model_says_what_to_do(monkeypatch):
@@ -127,26 +147,34 @@ def test_a_mediapipe_without_its_model_says_what_to_do(monkeypatch):
 
     monkeypatch.delattr(mediapipe, "solutions")  # as in every release from 0.10.30 on
     with pytest.raises(MerError, match="carries no face model") as caught:
-        faces.FaceMesh()
+        facemesh.start(None)
     assert "--landmark-model face_landmarker.task" in caught.value.remedy
 
 
 def test_a_landmarker_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(MerError, match=r"none\.task: no such landmark model"):
-        landmarker("task", tmp_path / "none.task")
-    with pytest.raises(MerError, match="asks for a landmarker file"):
-        landmarker("task", None)
+        base.started("task", tmp_path / "none.task")
+    with pytest.raises(MerError, match="task, wants a model file"):
+        base.started("task", None)
+
+
+@pytest.mark.parametrize("name", base.names())
+def test_a_landmarker_is_one_file_that_knows_every_place(name):
+    assert set(base.load(name).places) == {*base.PLACES, "bridge"}
+
+
+def test_a_landmarker_that_forgets_a_place_is_refused():
+    with pytest.raises(ValueError, match=r"expected .*bridge"):
+        base.Landmarker(facemesh.start, {"nose": (1,)})
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"size": 8}, "size is 8 px"),
-        ({"landmarker": "dlib"}, "landmarker is 'dlib'"),
-        ({"eye_distance": 2.0}, "eye_distance is 2.0"),
-        ({"eye_line": 0.0}, "eye_line is 0.0"),
+        ({"landmarker": "dlib"}, "landmarker is 'dlib', none of facemesh, task, none"),
+        ({"frames": 0}, "frames is 0"),
     ],
 )
-def test_an_impossible_crop_is_refused_before_any_work(wrong, words):
+def test_an_impossible_setting_is_refused_before_any_work(wrong, words):
     with pytest.raises(ValueError, match=words):
-        CropConfig(**wrong)
+        faces.LandmarksConfig(**wrong)

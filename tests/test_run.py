@@ -17,10 +17,14 @@ from PIL import Image
 
 from features.store import Store
 from pipeline import recipe
+from pipeline.align import CropConfig, alignment
 from pipeline.cache import Cache, folder
 from pipeline.datasets import demo
 from pipeline.engine import Engine
+from pipeline.faces import LandmarksConfig, locate
+from pipeline.landmarkers.base import load
 from pipeline.manifest import COLUMNS, read_manifest
+from pipeline.maps import after, invert, moved
 from pipeline.run import Report, make_store, scan
 from tests.movies import cut_in_half, write_images, write_video
 
@@ -74,7 +78,7 @@ def own_clips(demo_root: Path, root: Path) -> Path:
 
 
 REASONS = {
-    "c_no_face": ("crop", "no_face", "no face found"),
+    "c_no_face": ("landmarks", "no_face", "no face found"),
     "d_truncated": ("scan", "truncated", "img10.png: the image is truncated"),
     "e_hole": ("scan", "missing_frame", "frame 4 is missing"),
     "f_short": ("read", "short_video", "its header promises"),
@@ -119,19 +123,24 @@ def test_the_command_ends_with_3_and_one_line_a_sample(demo_root, tmp_path, own_
     assert (tmp_path / "out" / "own" / "flow.h5").is_file()
 
 
-def test_flow_in_the_store_is_the_true_motion_of_the_clip(demo_root, tmp_path, engine):
+def test_flow_in_the_store_is_the_true_expression_without_the_head(demo_root, tmp_path, engine):
     manifest = demo.read(demo_root)
     features(manifest, demo_root, tmp_path / "s.h5", engine, FLOW)
     plans = {f"demo_sub{p.subject:02d}_{p.clip}": p for p in demo.plans(2, 1)}
+    paths = {sample.sample_id: demo_root / sample.path for sample in manifest.samples}
     with Store(tmp_path / "s.h5") as store:
-        for sample_id, flow in zip(store.index["sample_id"], store.load("flow"), strict=True):
-            plan = plans[sample_id]
-            # the face's middle, where the crop's centre lies; crop px are source px × scale
-            true = plan.flow(np.array([[160.0, 200.0]]))[0]
-            seen = flow[:, 100:124, 100:124].mean(axis=(1, 2))
-            if np.hypot(*true) > 0.5:
-                cosine = seen @ true / (np.hypot(*seen) * np.hypot(*true))
-                assert cosine > 0.95
+        flows = dict(zip(store.index["sample_id"], store.load("flow"), strict=True))
+    for sample_id, flow in flows.items():
+        plan = plans[sample_id]
+        onset = np.asarray(Image.open(paths[sample_id] / f"img{plan.first_frame}.jpg"))
+        landmarks = locate([onset], LandmarksConfig())[0][0]
+        crop = alignment(landmarks, load("facemesh").places, CropConfig())
+        y, x = np.mgrid[40:190:6, 50:174:6]
+        points = moved(invert(crop), np.stack([x, y], -1).astype(float))
+        steady = after(crop, invert(plan.head_motion()[plan.apex]))
+        true = moved(steady, points + plan.flow(points)) - moved(crop, points)
+        error = np.hypot(*np.moveaxis(flow[:, y, x].transpose(1, 2, 0) - true, -1, 0))
+        assert error.mean() < 0.06, sample_id
 
 
 def test_a_second_run_recomputes_nothing_and_leaves_the_file_alone(demo_root, tmp_path, engine):

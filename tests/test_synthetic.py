@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from pipeline import synthetic
+from pipeline.maps import invert, moved
 from pipeline.synthetic import HEIGHT, MARGIN, WIDTH, Pose
 
 SMILE = synthetic.bumps({6: (0.8, 1.0), 12: (1.0, 0.7)}, 3.0, np.array([1.5, -2.0]))
@@ -36,13 +37,13 @@ def test_what_the_onset_shows_the_apex_shows_where_the_true_flow_says():
     for x, y in whole.reshape(-1, 2)[::13]:
         assert apex[y, x, 1] == pytest.approx(wave(back[y, x]), abs=0.02)
     there = INSIDE + synthetic.true_flow(ONSET, APEX, SMILE, INSIDE)
-    shown_at_onset = synthetic.apply(synthetic.invert(ONSET.matrix()), INSIDE)
+    shown_at_onset = moved(invert(ONSET.matrix()), INSIDE)
     assert_allclose(undone(there), shown_at_onset, atol=1e-8)
 
 
 def undone(points: np.ndarray) -> np.ndarray:
-    moved = synthetic.apply(synthetic.invert(APEX.matrix()), points)
-    solved = [synthetic._undo(x, y, SMILE) for x, y in moved.reshape(-1, 2)]
+    there = moved(invert(APEX.matrix()), points)
+    solved = [synthetic._undo(x, y, SMILE) for x, y in there.reshape(-1, 2)]
     return np.array(solved).reshape(points.shape)
 
 

@@ -28,6 +28,7 @@ from features.disk import write_durably
 from pipeline import synthetic
 from pipeline.datasets.base import Dataset
 from pipeline.manifest import Manifest, Sample, gather
+from pipeline.maps import after, invert, moved
 from pipeline.synthetic import Pose
 
 SEED = 2026
@@ -91,19 +92,16 @@ class Plan:
 
         Parameters
         ----------
-        matrix : (2, 3) source px -> crop px, as `pipeline.faces.alignment` gives it
+        matrix : (2, 3) source px -> crop px, as `pipeline.align.alignment` gives it
         """
         y, x = np.mgrid[:size, :size].astype(float)
-        source = synthetic.apply(synthetic.invert(matrix), np.stack([x, y], axis=-1))
+        source = moved(invert(matrix), np.stack([x, y], axis=-1))
         return np.moveaxis(self.flow(source) @ matrix[:, :2].T, -1, 0)
 
     def head_motion(self) -> Array:
         """(T, 2, 3) the head's own motion: onset frame -> frame t, without expression."""
-        back = synthetic.invert(self.poses[0].matrix())
-        moved = [pose.matrix() for pose in self.poses]
-        linear = [m[:, :2] @ back[:, :2] for m in moved]
-        shift = [m[:, :2] @ back[:, 2] + m[:, 2] for m in moved]
-        return np.stack([np.column_stack(pair) for pair in zip(linear, shift, strict=True)])
+        back = invert(self.poses[0].matrix())
+        return np.stack([after(pose.matrix(), back) for pose in self.poses])
 
 
 def plans(subjects: int = 8, takes: int = 3, seed: int = SEED) -> list[Plan]:

@@ -1,0 +1,1 @@
+"""One file a landmarker. Its last line says what it is."""
