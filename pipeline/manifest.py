@@ -144,7 +144,7 @@ REQUIRED = ("subject", "path", "onset", "offset", "fps")
 
 
 def midpoint(onset: int, offset: int) -> int:
-    """Apex where nobody annotated one: half way, recorded as ``midpoint``."""
+    """Half way, recorded as ``midpoint``: stands for an apex until it is spotted."""
     return onset + max((offset - onset) // 2, min(1, offset - onset))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from features import base
+from features.apex import ApexConfig
 from features.base import Feature, canonical_json
 from features.console import MerError, choose, nearest
 from pipeline.align import CropConfig
@@ -25,12 +26,14 @@ from pipeline.faces import NO_LANDMARKER, LandmarksConfig
 from pipeline.steady import SteadyConfig
 
 FOLDER = Path(__file__).parent / "recipes"
+SPOTTED_IN = CropConfig(size=224)  # an apex is the same whatever crops a recipe makes
 TEXTS = ("about", "features", "sensitive")
 SETTINGS = {
     "landmarks": LandmarksConfig,
     "crop": CropConfig,
     "steady": SteadyConfig,
     "clip": ClipConfig,
+    "apex": ApexConfig,
 }
 
 
@@ -56,13 +59,15 @@ class Recipe:
     landmarks: LandmarksConfig
     framing: Framing
     clip: ClipConfig
+    apex: ApexConfig  # how one is spotted where nobody annotated it
     stages: dict[str, Stage]  # what one needs comes before it
     stored: tuple[str, ...]  # those of them that the store holds
     sensitive: bool = False  # a person can be recognised in what it stores
 
     def json(self) -> str:
         """All of it that changes a number, as canonical JSON."""
-        told = {"landmarks": asdict(self.landmarks), "clip": asdict(self.clip)}
+        settings = (("landmarks", self.landmarks), ("clip", self.clip), ("apex", self.apex))
+        told: dict[str, Any] = {name: asdict(config) for name, config in settings}
         told |= asdict(self.framing) | {name: s.table() for name, s in self.stages.items()}
         return canonical_json({**told, "stored": self.stored, "sensitive": self.sensitive})
 
@@ -117,6 +122,7 @@ def parse(name: str, table: dict[str, Any], where: str) -> Recipe:
         landmarks=configs["landmarks"],
         framing=Framing(configs["crop"], configs["steady"]),
         clip=configs["clip"],
+        apex=configs["apex"],
         stages=stages,
         stored=tuple(stored),
         sensitive=table.get("sensitive", False) is True,
@@ -138,6 +144,21 @@ def with_model(recipe: Recipe, model_digest: str) -> Recipe:
         return recipe
     landmarks = replace(recipe.landmarks, landmarker="task", model=model_digest)
     return replace(recipe, landmarks=landmarks)
+
+
+def spotting(recipe: Recipe) -> Recipe | None:
+    """The recipe by which a sample's apex is spotted; None if there is nothing to spot it by."""
+    if recipe.apex.method == "midpoint" or recipe.landmarks.landmarker == NO_LANDMARKER:
+        return None
+    spot = Stage("apex", recipe.apex, base.load("apex").needs)
+    return replace(
+        recipe,
+        name=f"{recipe.name}: apex",
+        framing=Framing(SPOTTED_IN),
+        clip=ClipConfig(),
+        stages={"apex": spot},
+        stored=("apex",),
+    )
 
 
 def _check(recipe: Recipe, where: str) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from features.console import MerError
 from features.progress import follow
 from features.store import SCHEMA, Column, Content, Store, publish
 from pipeline import graph
-from pipeline.cache import Cache, Digests
+from pipeline.cache import Cache, Digests, Kept
 from pipeline.clips import Source, check_whole, find
 from pipeline.engine import Engine
 from pipeline.errors import SampleError
 from pipeline.manifest import Manifest, Sample
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, spotting
 
 READERS = 4  # threads that digest source files: they wait for the disk, not for a core
 
@@ -163,10 +163,13 @@ def make_store(
 
     `asked` tells later readers what was run, without paths; by default the dataset's name.
 
-    A sample that failed is tried again every time: failures are not kept, so a mended file or
-    a newer library shows at once.
+    A sample whose apex nobody annotated has it spotted first, as the recipe says, and is marked
+    ``estimated``. One that failed is tried again every time: failures are not kept, so a mended
+    file or a newer library shows at once.
     """
     report = Report(store, recipe.name)
+    with _timed(report.seconds, "apex"):
+        scanned = _with_apexes(scanned, recipe, cache, engine, model)
     tasks = {
         sample_id: graph.task(sample, source, scanned.digests, recipe, model, cache.root)
         for sample_id, (sample, source) in sorted(scanned.found.items())
@@ -192,17 +195,7 @@ def make_store(
     compute(i for i in kept if i in there)  # nothing, unless the cache was swept meanwhile
 
     def read(sample_id: str, name: str) -> Array:
-        key, kept = keys[sample_id][name], None
-        if cache.has(key):
-            kept = cache.get(key)
-            if kept is None:  # damaged, and now gone: make it again, here
-                graph.compute(tasks[sample_id])
-                kept = cache.get(key)
-        if kept is None:
-            raise MerError(
-                f"{sample_id}: its {name} is not in the cache {cache.root}",
-                "let MER_CACHE name one folder that this machine and all workers share",
-            )
+        kept = _kept(cache, keys[sample_id][name], tasks[sample_id])
         if kept.notes:  # in time: the store's provenance is written after its arrays
             report.notes[sample_id] = sorted({*report.notes.get(sample_id, ()), *kept.notes})
         return kept.array
@@ -222,6 +215,44 @@ def make_store(
         publish(store, content, read)
     report.published = True
     return report
+
+
+def _with_apexes(
+    scanned: Scan, recipe: Recipe, cache: Cache, engine: Engine, model: Path | None
+) -> Scan:
+    """The samples with an apex where nobody annotated one; annotated ones are left alone."""
+    spot = spotting(recipe)
+    unknown = {
+        sample_id: graph.task(sample, source, scanned.digests, spot, model, cache.root)
+        for sample_id, (sample, source) in scanned.found.items()
+        if spot and sample.apex_source == "midpoint" and sample.offset - sample.onset > 1
+    }
+    keys = {sample_id: graph.keys(task)["apex"] for sample_id, task in unknown.items()}
+    missing = [task for sample_id, task in unknown.items() if not cache.has(keys[sample_id])]
+    failed = _compute(missing, engine, Report(Path(), f"{recipe.name}: apex"))
+    found = {i: entry for i, entry in scanned.found.items() if i not in failed}
+    for sample_id in unknown.keys() - failed.keys():
+        kept = _kept(cache, keys[sample_id], unknown[sample_id])
+        sample, source = found[sample_id]
+        apex = sample.onset + int(kept.array[0])
+        found[sample_id] = (replace(sample, apex=apex, apex_source="estimated"), source)
+    return replace(scanned, found=found, failures=[*scanned.failures, *failed.values()])
+
+
+def _kept(cache: Cache, key: str, task: graph.Task) -> Kept:
+    """A result that some worker has computed."""
+    kept = None
+    if cache.has(key):
+        kept = cache.get(key)
+        if kept is None:  # damaged, and now gone: make it again, here
+            graph.compute(task)
+            kept = cache.get(key)
+    if kept is None:
+        raise MerError(
+            f"{task.sample_id}: its result is not in the cache {cache.root}",
+            "let MER_CACHE name one folder that this machine and all workers share",
+        )
+    return kept
 
 
 def _store_key(

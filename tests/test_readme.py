@@ -124,6 +124,22 @@ def test_the_snippet_reads_a_store_with_h5py_alone(home):
     assert run("mer-features verify stores/demo/flow.h5", home).returncode == 0
 
 
+def test_the_recipe_in_the_text_makes_a_store(home):
+    (text,) = blocks("toml")
+    (home / "mine.toml").write_text(text)
+    done = run("mer-features run demo --recipe mine.toml", home)
+    assert done.returncode == 0, done.stderr
+    with Store(home / "stores" / "demo" / "mine.h5") as store:
+        assert store.features["back"]["shape"] == (8, 2, 128, 128)
+
+
+def test_what_a_feature_can_be_made_of_is_told():
+    from features.base import SOURCES
+
+    told = TEXT.partition("can be made `of`:")[2].partition("or another")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == set(SOURCES) - {"fps", "places"}
+
+
 def test_commands_in_the_text_name_real_commands_options_and_targets():
     from pipeline.cli import cli as features
     from train.cli import cli as train
