@@ -18,18 +18,10 @@ Array = NDArray[Any]
 
 NOT_FEATURES = frozenset(
     {
-        "base",
-        "console",
-        "disk",
-        "facs",
-        "light",
-        "plugin",
-        "progress",
-        "protocol",
-        "rigid",
-        "store",
+        "base", "cells", "console", "disk", "facs", "learned", "light", "magnify", "plugin",
+        "progress", "protocol", "pyramid", "rigid", "steerable", "store",
     }
-)
+)  # fmt: skip
 
 # What the pipeline gives a feature beside other features. Frames are the aligned face, uint8 RGB.
 SOURCES = {
