@@ -33,11 +33,11 @@ features: setup  ## make features DATASET=samm ROOT=/data/SAMM [PROTOCOL=…] [R
 train: setup  ## make train DATASET=samm [PROTOCOL=…] [RECIPE=flow] [STORE=flow.h5] [RUN=runs/NAME]
 	$(BIN)/mer-train --features $(STORE) $(if $(PROTOCOL),--protocol $(PROTOCOL)) -o $(RUN)
 
-test: setup  ## the test suite
-	$(BIN)/pytest
+test: setup  ## the test suite, a process a core
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-all: setup  ## the test suite with the slow tests: the whole demo
-	$(BIN)/pytest -m 'slow or not slow'
+	$(BIN)/pytest -n auto --dist loadfile -m 'slow or not slow'
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -18,8 +18,9 @@ Array = NDArray[Any]
 
 NOT_FEATURES = frozenset(
     {
-        "base", "cells", "console", "disk", "facs", "learned", "light", "magnify", "plugin",
-        "progress", "protocol", "pyramid", "rigid", "steerable", "store",
+        "base", "cells", "clg", "console", "disk", "facs", "light", "magnify", "plugin",
+        "progress", "protocol", "pyramid", "rigid", "spline", "steerable", "store", "tvl1",
+        "tvl1_config",
     }
 )  # fmt: skip
 
@@ -55,6 +56,9 @@ class Feature:
         Stored beside the array for whoever reads it in ten years.
     sensitive
         A person can be recognised in it.
+    read
+        For a feature with weights that a user brings: reads their file, and what it gives is
+        the function's last argument but the config, whose `weights` is the file's digest.
     revision
         Raised by hand when the numbers change although the config did not.
     """
@@ -67,6 +71,7 @@ class Feature:
     convention: str
     revision: int = 1
     sensitive: bool = False
+    read: Callable[[Path], Any] | None = None
 
 
 def names() -> list[str]:

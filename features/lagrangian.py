@@ -21,11 +21,16 @@ ITERATIONS = 4  # of where a moved point began; ours. Halved steps: settle for s
 class LagrangianConfig:
     """How far the apex moves on."""
 
-    gains: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # of the displacement; 1 = the apex itself
+    gains: tuple[float, ...] = (
+        1.0,
+        2.0,
+        4.0,
+        8.0,
+    )  # of the displacement; 1 = the apex, 0 = the onset
 
     def __post_init__(self) -> None:
-        if not self.gains or not all(1 <= gain < np.inf for gain in self.gains):
-            raise ValueError(f"gains are {self.gains}; expected one or more, each at least 1")
+        if not self.gains or not all(g == 0 or 1 <= g < np.inf for g in self.gains):
+            raise ValueError(f"gains are {self.gains}; expected one or more, each 0 or at least 1")
 
 
 def lagrangian(frames: Array, flow: Array, config: LagrangianConfig) -> Array:
@@ -55,10 +60,13 @@ def lagrangian(frames: Array, flow: Array, config: LagrangianConfig) -> Array:
         raise ValueError(f"frames are {frames.shape} {frames.dtype}; expected (2, H, W, 3) uint8")
     if flow.shape != (2, *frames.shape[1:3]):
         raise ValueError(f"flow has shape {flow.shape}; expected (2, {frames.shape[1]}, …)")
-    apex = grey(frames[1:])[0]
+    onset, apex = grey(frames)
     there = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in apex.shape[::-1])))
     moved = []
     for gain in config.gains:
+        if gain == 0:
+            moved.append(onset)
+            continue
         own = flow  # of the point now at x, which began at x0: x = x0 + gain · F(x0)
         for _ in range(ITERATIONS):
             began = there - gain * own

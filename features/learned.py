@@ -3,7 +3,7 @@
 Oh, Jaroensri, Kim, Elgharib, Durand, Freeman and Matusik, "Learning-based video motion
 magnification", ECCV 2018, in the layout of a public PyTorch version of it (ZhengPeng7's), tensor
 names included: its checkpoint, saved as safetensors, is read as it is. No weights come with
-merkit, and so this is no feature yet, but the function that one will call. NumPy runs it: a pair
+merkit: a recipe names their file. NumPy runs it: a pair
 of 224 px takes about a second a gain, and torch stays out of the feature half.
 
     encoder      RGB (3, h, w) ─▶ texture (32, h/4, w/4) and shape (32, h/2, w/2)
@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from features.base import Array
+from features.base import Array, Feature
 from features.console import MerError
 
 Weights = Mapping[str, Array]
@@ -29,7 +29,7 @@ class LearnedConfig:
     """How far the apex moves on, and by which weights."""
 
     gains: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # of the displacement: 1 + what papers call α
-    weights: str = ""  # digest of their file; set from its path, never by hand
+    weights: str = ""  # path of a .safetensors file; in the key, its digest
 
     def __post_init__(self) -> None:
         if not self.gains or not all(1 <= gain < np.inf for gain in self.gains):
@@ -195,3 +195,16 @@ def _convolve(x: Array, name: str, weights: Weights, stride: int = 1) -> Array:
         start = down * wide + right
         out += taps[down, right] @ framed[:, start : start + height * wide]
     return out.reshape(len(kernel), height, wide)[:, ::stride, :width:stride].copy()
+
+
+FEATURE = Feature(
+    learned,
+    LearnedConfig,
+    needs=("onset_apex",),
+    units="grey levels",
+    axes="gain y x channel",
+    convention="RGB, 0 to 255: the apex at each gain of its displacement from the onset",
+    revision=1,
+    sensitive=True,
+    read=read_weights,
+)

@@ -33,13 +33,13 @@ def stack(flow: Array, strain: Array, config: StackConfig) -> Array:
 
     Parameters
     ----------
-    flow : (2, H, W) float32, px
+    flow : (..., 2, H, W) float32, px
         flow[0] = u, rightward; flow[1] = v, downward.
-    strain : (1, H, W) float32, px/px
+    strain : (..., 1, H, W) float32, px/px
 
     Returns
     -------
-    (3, size, size) float32, px of the crop and px/px
+    (..., 3, size, size) float32, px of the crop and px/px
         The values are means and not rescaled: a motion by 2 px of the crop stays 2, though the
         crop's pixels are finer than those of the stack.
 
@@ -48,18 +48,23 @@ def stack(flow: Array, strain: Array, config: StackConfig) -> Array:
     ValueError
         If the shapes are others, or the crop is smaller than `size`.
     """
-    if flow.ndim != 3 or len(flow) != 2 or strain.shape != (1, *flow.shape[1:]):
+    height, width = flow.shape[-2:]
+    if flow.ndim < 3 or flow.shape[-3] != 2 or strain.shape != (*flow.shape[:-3], 1, height, width):
         raise ValueError(
-            f"flow has shape {flow.shape}, strain {strain.shape}; expected (2, H, W) and (1, H, W)"
+            f"flow has shape {flow.shape}, strain {strain.shape};"
+            " expected (..., 2, H, W) and (..., 1, H, W)"
         )
-    if config.size > min(flow.shape[1:]):
+    if config.size > min(height, width):
         raise ValueError(
-            f"a crop of {flow.shape[2]} × {flow.shape[1]} px cannot be averaged to"
-            f" {config.size} × {config.size}"
+            f"a crop of {width} × {height} px cannot be averaged to {config.size} × {config.size}"
         )
     side = (config.size, config.size)
-    planes = [*flow.astype(np.float32, copy=False), *strain.astype(np.float32, copy=False)]
-    return np.stack([cv2.resize(plane, side, interpolation=cv2.INTER_AREA) for plane in planes])
+    planes = np.concatenate([flow, strain], axis=-3).astype(np.float32, copy=False)
+    small = [
+        cv2.resize(plane, side, interpolation=cv2.INTER_AREA)
+        for plane in planes.reshape(-1, height, width)
+    ]
+    return np.stack(small).reshape(*planes.shape[:-2], *side)
 
 
 FEATURE = Feature(

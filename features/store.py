@@ -149,6 +149,12 @@ def _write_features(
                     config=column.config,
                     revision=column.revision,
                 )
+            if array.shape != dataset.shape[1:]:
+                raise MerError(
+                    f"{row['sample_id']}: its {name} is {array.shape}, that of"
+                    f" {rows[0]['sample_id']} {dataset.shape[1:]}: clips differ in length",
+                    "store what has one shape: let the recipe take tim's frames, or pool them",
+                )
             # Straight to its place in the file: a chunk cache would put them where its own
             # history says, and the same content would no longer be the same bytes.
             dataset.id.write_direct_chunk((i,) + (0,) * array.ndim, array.tobytes())

@@ -46,13 +46,18 @@ class TwoFrameConfig:
     """How far the apex moves on, and by which method."""
 
     method: str = "phase"  # or "linear", "riesz"; features/lagrangian.py goes by the flow
-    gains: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # of the displacement; 1 = the apex itself
+    gains: tuple[float, ...] = (
+        1.0,
+        2.0,
+        4.0,
+        8.0,
+    )  # of the displacement; 1 = the apex, 0 = the onset
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}, none of {tuple(METHODS)}")
-        if not self.gains or not all(1 <= gain < np.inf for gain in self.gains):
-            raise ValueError(f"gains are {self.gains}; expected one or more, each at least 1")
+        if not self.gains or not all(g == 0 or 1 <= g < np.inf for g in self.gains):
+            raise ValueError(f"gains are {self.gains}; expected one or more, each 0 or at least 1")
 
 
 def two_frame(frames: Array, config: TwoFrameConfig) -> Array:
@@ -66,7 +71,7 @@ def two_frame(frames: Array, config: TwoFrameConfig) -> Array:
     Returns
     -------
     (G, H, W) float32, grey levels 0 … 255, not rounded
-        Luma; gain 1 gives the apex's own.
+        Luma; gain 1 gives the apex's own, gain 0 the onset's: what flows are measured from.
 
     Raises
     ------
@@ -76,8 +81,10 @@ def two_frame(frames: Array, config: TwoFrameConfig) -> Array:
     if frames.shape[::3] != (2, 3) or frames.ndim != 4 or frames.dtype != np.uint8:
         raise ValueError(f"frames are {frames.shape} {frames.dtype}; expected (2, H, W, 3) uint8")
     greys = grey(frames)
-    more = np.array(config.gains, np.float32) - 1
-    return np.clip(greys[1] + METHODS[config.method](greys, more), 0, 255)
+    gains = np.array(config.gains, np.float32)
+    moved = np.clip(greys[1] + METHODS[config.method](greys, gains - 1), 0, 255)
+    moved[gains == 0] = greys[0]  # to the bit, which no method gives
+    return moved
 
 
 def _of_the_apex(more: Array) -> Array:

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from features import base
-from features.base import Array, content_key
+from features.base import Array, content_key, file_digest
 from features.console import MerError
 from pipeline.align import Rows, alignment, places_in
 from pipeline.cache import Cache, Kept
@@ -26,7 +28,7 @@ from pipeline.errors import SampleError
 from pipeline.faces import NO_LANDMARKER, frames_looked_at, locate
 from pipeline.landmarkers.base import load as landmarker
 from pipeline.manifest import Sample
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, Stage
 
 LANDMARKS_REVISION, CROP_REVISION = 1, 2
 
@@ -224,10 +226,22 @@ def face(work: Work) -> tuple[Array | None, Rows, Collection[str]]:
 
 def _feature(name: str, work: Work) -> Kept:
     stage = work.task.recipe.stages[name]
-    inputs = [result(need, work) for need in stage.of]
+    feature, inputs = base.load(stage.feature), [result(need, work) for need in stage.of]
+    given = [kept.array for kept in inputs]
+    if feature.read is not None:
+        given.append(_weights(stage))
     with _timed(work, name):
-        array = base.load(stage.feature).function(*(kept.array for kept in inputs), stage.config)
+        array = feature.function(*given, stage.config)
     return Kept(array, dict.fromkeys(note for kept in inputs for note in kept.notes))
+
+
+@cache
+def _weights(stage: Stage) -> Any:
+    """What a file of weights holds, read once a process; it must be the one of the recipe."""
+    path, read = stage.weights, base.load(stage.feature).read
+    if path is None or read is None or file_digest(path) != stage.config.weights:
+        raise MerError(f"{path}: no longer the weights of this recipe", "run again with the file")
+    return read(path)
 
 
 def read(work: Work, wanted: Sequence[int], count: bool = True) -> Iterator[tuple[int, Array]]:

@@ -9,15 +9,16 @@ that feature needs; `feature` and `of` say otherwise, so one feature can stand t
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from features import base
 from features.apex import ApexConfig
-from features.base import Feature, canonical_json
+from features.base import Feature, canonical_json, file_digest
 from features.console import MerError, choose, nearest
 from pipeline.align import CropConfig
 from pipeline.clips import ClipConfig
@@ -44,6 +45,7 @@ class Stage:
     feature: str
     config: Any
     of: tuple[str, ...]  # its inputs: other stages, or sources
+    weights: Path | None = None  # the file whose digest is in the config, if it wants one
 
     def table(self) -> dict[str, Any]:
         """It as a recipe's table."""
@@ -198,20 +200,37 @@ def _stages(wanted: Iterable[str], table: dict[str, Any], where: str) -> dict[st
             raise MerError(f"{where} [{name}]: of is {of!r}", f"{kind} takes, in order, {needs}")
         for need in of:
             visit(need, (*above, name))
+        weights = _weights(feature, entry, f"{where} [{name}]")
         config = _config(feature.config, entry, f"{where} [{name}]")
-        done[name] = Stage(kind, config, tuple(of))
+        done[name] = Stage(kind, config, tuple(of), weights)
 
     for name in wanted:
         visit(name, ())
     return done
 
 
+def _weights(feature: Feature, entry: dict[str, Any], where: str) -> Path | None:
+    """The file of weights that a table names; the table then holds its digest instead."""
+    if feature.read is None:
+        return None
+    path = Path(str(entry.get("weights", ""))).expanduser()
+    if re.fullmatch("[0-9a-f]{32}", str(path)):
+        return None  # a store's recipe: the digest alone is known
+    if not path.is_file():
+        raise MerError(f"{where}: no file of weights {str(path)!r}", 'name it: weights = "file"')
+    entry["weights"] = file_digest(path)
+    return path.resolve()
+
+
 def _config(kind: type, table: dict[str, Any], where: str) -> Any:
-    known = {field.name: field for field in fields(kind)}
-    values = {}
-    for key, value in table.items():
-        _known(key, known, where, "setting")
-        values[key] = _value(value, known[key].default, f"{where}: {key}")
+    usual, values = kind(), {}
+    for key in table:
+        _known(key, [field.name for field in fields(kind)], where, "setting")
+        default = getattr(usual, key)
+        if is_dataclass(default):  # settings of their own: [flow.tvl1]
+            values[key] = _config(type(default), _table(table, key, where), f"{where[:-1]}.{key}]")
+        else:
+            values[key] = _value(table[key], default, f"{where}: {key}")
     try:
         return kind(**values)
     except ValueError as error:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from features.base import file_digest
+from features.console import MerError
 from pipeline import graph, recipe
 from pipeline.cache import Cache
 from pipeline.clips import find
@@ -194,3 +195,27 @@ def test_a_digest_tells_pictures_apart_by_their_bytes_alone(samples, demo_root, 
     assert keys[0] == keys[1]
     relabelled = replace(sample, emotion="contempt", subject="99", note="mended")
     assert graph.keys(task(demo_root, relabelled, PAIR, tmp_path)) == keys[0]
+
+
+def test_weights_that_a_user_brings_are_known_by_their_bytes(samples, demo_root, tmp_path):
+    from safetensors.numpy import save_file
+
+    from tests.test_base import weights
+
+    save_file(weights(), tmp_path / "a.safetensors")
+    save_file(weights(), tmp_path / "b.safetensors")
+    table = {"features": ["learned"], "sensitive": True, "crop": {"size": 32}}
+
+    def by(name: str) -> recipe.Recipe:
+        brought = {"weights": str(tmp_path / name), "gains": [1, 2]}
+        return recipe.parse("l", table | {"learned": brought}, "l")
+
+    one, same = (task(demo_root, samples[0], by(f"{n}.safetensors"), tmp_path) for n in "ab")
+    computed(one)
+    assert shard(same, "learned").shape == (2, 32, 32, 3)
+    with pytest.raises(MerError, match="no file of weights"):
+        by("none.safetensors")
+    (tmp_path / "b.safetensors").write_bytes(b"other")
+    graph._weights.cache_clear()
+    with pytest.raises(MerError, match="no longer the weights of this recipe"):
+        graph.compute(replace(same, cache=tmp_path / "new"))

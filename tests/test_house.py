@@ -49,6 +49,26 @@ def test_features_do_not_know_each_other():
         assert not set(ours) & others, name
 
 
+def test_no_kernel_calls_a_kernel_of_another_file():
+    """Numba's cache would keep the old one after the other file has changed."""
+    files = [*(ROOT / "features").glob("*.py"), *(ROOT / "pipeline").rglob("*.py")]
+    kernels, of_others = set(), {}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            if any("njit" in ast.unparse(decorator) for decorator in node.decorator_list):
+                kernels.add((path.stem, node.name))
+                called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call)
+                          and isinstance(n.func, ast.Name)}  # fmt: skip
+                of_others[path.stem, node.name] = called
+    names = {name for _, name in kernels}
+    for (stem, name), called in of_others.items():
+        own = {n for s, n in kernels if s == stem}
+        assert not (called & names) - own, f"{stem}.{name}"
+    assert len(kernels) > 20
+
+
 def test_what_is_installed_is_what_is_here():
     packages = PROJECT["tool"]["setuptools"]["packages"]
     here = {

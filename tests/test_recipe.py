@@ -20,13 +20,19 @@ def test_what_a_feature_needs_is_computed_before_it_though_not_stored():
 
 def test_a_file_of_ones_own_is_a_recipe(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('features = ["flow"]\n[crop]\nsize = 128\n[flow]\nsmoothness = 20\n')
+    path.write_text('features = ["strain"]\n[crop]\nsize = 128\n[strain]\nsigma = 2\n')
     mine = recipe.load(str(path))
-    assert (mine.name, mine.framing.crop.size, mine.stages["flow"].config.smoothness) == (
-        "mine",
-        128,
-        20.0,
+    assert (mine.name, mine.framing.crop.size) == ("mine", 128)
+    assert mine.stages["strain"].config.sigma == 2.0
+
+
+def test_settings_of_a_setting_are_a_table_of_their_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'features = ["flow"]\n[flow]\nmethod = "tvl1"\n[flow.tvl1]\nwarps = 5\nattachment = 1\n'
     )
+    settings = recipe.load(str(path)).stages["flow"].config.tvl1
+    assert (settings.warps, settings.attachment, settings.scales) == (5, 1.0, 5)
 
 
 def test_settings_change_the_recipe_and_their_order_does_not(tmp_path):
@@ -48,6 +54,9 @@ def test_settings_change_the_recipe_and_their_order_does_not(tmp_path):
         ({"features": ["flow"], "crop": {"size": True}}, "size is True"),
         ({"features": ["flow"], "crop": {"size": 4}}, r"\[crop\]: size is 4 px"),
         ({"features": ["flow"], "crop": 224}, "not a table"),
+        ({"features": ["flow"], "flow": {"dis": 3}}, "dis is not a table"),
+        ({"features": ["flow"], "flow": {"dis": {"size": 3}}}, r"\[flow.dis\]: no setting 'size'"),
+        ({"features": ["flow"], "flow": {"tvl1": {"warps": 5}}}, "settings of tvl1 mean nothing"),
     ],
 )
 def test_a_recipe_that_means_nothing_is_refused_by_name(table, words):
@@ -69,7 +78,7 @@ def test_one_feature_may_stand_twice_under_names_of_its_own():
     table = {
         "features": ["forth", "back", "strain"],
         "forth": {"feature": "flow"},
-        "back": {"feature": "flow", "of": ["apex_offset"], "smoothness": 20},
+        "back": {"feature": "flow", "of": ["apex_offset"], "method": "dis"},
         "strain": {"of": ["back"]},
     }
     both = recipe.parse("r", table, "r")

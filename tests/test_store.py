@@ -152,3 +152,12 @@ def test_a_feature_that_is_not_there_is_named_with_those_that_are(tmp_path):
     publish(tmp_path / "s.h5", content(), array)
     with Store(tmp_path / "s.h5") as store, pytest.raises(MerError, match="no feature 'gabor'"):
         store.load("gabor")
+
+
+def test_arrays_of_two_shapes_are_refused_before_a_byte_is_in_the_wrong_place(tmp_path):
+    def longer(sample_id: str, name: str) -> np.ndarray:
+        return np.zeros((2 + (sample_id == "b_2"), 4, 5), np.float32)
+
+    with pytest.raises(MerError, match=r"b_2: its flow is \(3, 4, 5\), that of a_1 \(2, 4, 5\)"):
+        publish(tmp_path / "s.h5", content(), longer)
+    assert list(tmp_path.iterdir()) == []
