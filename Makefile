@@ -1,6 +1,6 @@
 # Every line below could be typed by hand. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train test test-all lint bench clean
+.PHONY: help setup demo features train test test-all lint bench gallery clean
 
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -50,5 +50,8 @@ bench: setup  ## accuracy on known motion, cost of each stage, time to read a da
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/whole_demo.py
 
+gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip
+	$(BIN)/python docs/gallery.py
+
 clean:  ## remove what was made here, but no store and no run
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/gallery .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -264,6 +264,68 @@ def report(
     click.echo(f"{output}: {shown} clips" + (", with faces: private" if faces else ""))
 
 
+@cli.command(
+    epilog=examples(
+        "mer-features pair onset.png apex.png -o flow.npy --png flow.png",
+        "mer-features pair onset.jpg apex.jpg --crop --feature strain -o strain.png",
+    )
+)
+@click.argument("onset", type=click.Path(path_type=Path))
+@click.argument("apex", type=click.Path(path_type=Path))
+@click.option("--feature", default="flow", help="Any that two images give.")
+@click.option("--recipe", "recipe_name", help="Take the settings from this recipe's stages.")
+@click.option("--crop", is_flag=True, help="Find the face; crop and steady it first.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="What to write: .npy, .flo (flows alone) or .png, a picture.",
+)  # fmt: skip
+@click.option(
+    "--png", "shown", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the picture besides.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@landmark_model_option
+def pair(
+    onset: Path,
+    apex: Path,
+    feature: str,
+    recipe_name: str | None,
+    crop: bool,
+    output: Path,
+    shown: Path | None,
+    force: bool,
+    landmark_model: Path | None,
+) -> None:
+    """Compute one feature of two images, ONSET and APEX.
+
+    The images are taken as they are, which is right for faces that are aligned already; --crop
+    aligns them as a recipe does. No dataset is needed and nothing is kept but what is written.
+    """
+    from pipeline import recipe
+    from pipeline.pair import pair as compute
+    from pipeline.pair import recipe_for
+
+    outputs = [output] if shown is None else [output, shown]
+    for path in outputs:
+        if path.exists() and not force:
+            raise MerError(
+                f"{path}: is there already",
+                "choose another name, or replace it with --force",
+                USAGE,
+            )
+    if shown is not None and shown.suffix.lower() != ".png":
+        raise MerError(f"{shown}: a picture is a PNG", "end its name in .png", USAGE)
+    using = recipe_for(feature, recipe_name)
+    if landmark_model is not None:
+        using = recipe.with_model(using, _file_digest(landmark_model))
+    answer = compute((onset, apex), feature, using, crop, outputs, landmark_model)
+    for note in answer.notes:
+        click.echo(printable(note), err=True)
+    told = f"{feature}, {answer.array.shape} {answer.feature.units}"
+    private = "; a person can be recognised in it" if answer.feature.sensitive else ""
+    click.echo(f"{', '.join(map(str, outputs))}: {told}{private}")
+
+
 @cli.command("list", epilog=examples("mer-features list recipes"))
 @click.argument("what", type=click.Choice(["datasets", "features", "protocols", "recipes"]))
 def list_(what: str) -> None:

@@ -226,13 +226,17 @@ def face(work: Work) -> tuple[Array | None, Rows, Collection[str]]:
 
 def _feature(name: str, work: Work) -> Kept:
     stage = work.task.recipe.stages[name]
-    feature, inputs = base.load(stage.feature), [result(need, work) for need in stage.of]
-    given = [kept.array for kept in inputs]
-    if feature.read is not None:
-        given.append(_weights(stage))
+    inputs = [result(need, work) for need in stage.of]
     with _timed(work, name):
-        array = feature.function(*given, stage.config)
+        array = computed(stage, [kept.array for kept in inputs])
     return Kept(array, dict.fromkeys(note for kept in inputs for note in kept.notes))
+
+
+def computed(stage: Stage, inputs: Sequence[Array]) -> Array:
+    """A feature of its inputs, with the weights it may want."""
+    feature = base.load(stage.feature)
+    brought = [] if feature.read is None else [_weights(stage)]
+    return feature.function(*inputs, *brought, stage.config)
 
 
 @cache
