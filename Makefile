@@ -44,10 +44,15 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## accuracy on known motion, cost of each stage, time to read a dataset, the whole demo timed
-	$(BIN)/python benchmarks/demo_truth.py
+bench: setup  ## accuracy on known motion, peers side by side; what every stage, reading and the whole demo cost
 	$(BIN)/python benchmarks/steady.py
+	$(BIN)/python benchmarks/apex.py
+	$(BIN)/python benchmarks/flow.py
+	$(BIN)/python benchmarks/magnify.py
+	$(BIN)/python benchmarks/pooling.py
+	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/whole_demo.py
 
 gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip

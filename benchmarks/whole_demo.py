@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +24,16 @@ def run(folder: Path, *command: str) -> tuple[float, dict]:
         [str(BIN / name), *words, "--json"], cwd=folder, env=env, check=True, stdout=subprocess.PIPE
     )
     return time.perf_counter() - started, json.loads(done.stdout)
+
+
+def help_time(command: str) -> float:
+    """Wall time of --help, ms, the median of five."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([BIN / command, "--help"], check=True, capture_output=True)
+        times.append(1e3 * (time.perf_counter() - started))
+    return float(np.median(times))
 
 
 def main() -> None:
@@ -45,6 +56,8 @@ def main() -> None:
     for title, results in (("UF1", real), ("UF1, labels shuffled", shuffled)):
         score = results["scores"]["network"]["UF1"]
         table.add_row(f"{title}, {len(score['seeds'])} seeds", f"{100 * score['mean']:.1f} %", "")
+    for command in ("mer-features", "mer-train", "mer-report"):
+        table.add_row(f"{command} --help", f"{help_time(command):.0f} ms", "500 ms")
     Console(width=100).print(table)
 
 

@@ -223,7 +223,7 @@ def smoothed(curve: Array, fps: float, window_ms: float) -> Array:
     -------
     (T,)
     """
-    half = round(window_ms * fps / 2000)
+    half = min(round(window_ms * fps / 2000), (len(curve) - 1) // 2)
     return savgol_filter(curve, 2 * half + 1, 2) if half > 1 else curve
 
 
