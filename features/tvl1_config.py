@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Tvl1Config:
     """Settings of TV-L1, after Sánchez, Meinhardt-Llopis and Facciolo, IPOL 2013.
 
-    OpenCV's defaults are 5 scales of 0.8, 5 warps and up to 300 iterations: 40 times the work
-    of these, and more error (`benchmarks/flow.py`).
+    OpenCV's defaults, 5 scales of 0.8, 5 warps and up to 300 iterations, take it 40 times as
+    long as ours take us, for more error (`benchmarks/flow.py`).
     """
 
     scales: int = 5  # of the pyramid at most

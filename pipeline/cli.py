@@ -357,7 +357,9 @@ def verify(stores: tuple[Path, ...]) -> None:
                     "delete it and run mer-features again: finished work is kept",
                     INTEGRITY,
                 )
-            click.echo(f"{path}: {len(store)} samples, {', '.join(store.features)}: whole")
+            faces = json.loads(store.attrs["recipe"]).get("sensitive", False)
+            told = "; people can be recognised in it" if faces else ""
+            click.echo(f"{path}: {len(store)} samples, {', '.join(store.features)}: whole{told}")
 
 
 def _differences(rule: "Protocol", scanned: "Scan", reports: Sequence["Report"]) -> list[str]:

@@ -13,7 +13,6 @@ from features.clg import (
     equations,
     light,
     noise_of,
-    over_relaxations,
     pyramid,
     solve,
 )
@@ -33,11 +32,10 @@ def test_a_motion_that_stops_at_an_edge_stops_there():
     assert_allclose(v[48 + 2 * CELL :], 1.5, atol=0.06)
 
 
-def test_in_half_the_contrast_the_flow_is_the_same():
-    """Thresholds are in units of the noise, which halves too."""
-    bright = clip(STILL, motion(0.6, 0.3), noise=3)
-    bright, dim = clg(*bright, USUAL), clg(*(bright / 2), USUAL)
-    assert error(dim, bright) < 0.003
+def test_in_a_quarter_of_the_contrast_the_flow_is_the_same():
+    """Thresholds are in units of the noise, which is a quarter too."""
+    frames = clip(STILL, motion(0.6, 0.3), noise=3)
+    assert error(clg(*(frames / 4), USUAL), clg(*frames, USUAL)) < 0.0005
 
 
 def test_a_spot_that_appears_spoils_only_its_surroundings():
@@ -82,14 +80,25 @@ def test_the_equations_of_a_slope_are_its_gradient():
         assert_allclose(term[0, 0], value / 4, rtol=1e-5)  # of 16 px, the outer 12 say nothing
 
 
+def test_gradient_constancy_adds_the_second_derivatives():
+    """I = 2x² + 3xy + y² and I_t = 0.3x + 0.2y: H Hᵀ and H ∇I_t, of H = [[4, 3], [3, 2]]."""
+    y, x = np.mgrid[:16, :24].astype(np.float32)
+    mean, rest = 2 * x * x + 3 * x * y + y * y, 0.3 * x + 0.2 * y
+    with_it, without = (np.empty((5, 4, 6), np.float32) for _ in range(2))
+    equations(mean, rest, np.float32(1e6), np.float32(2), with_it)
+    equations(mean, rest, np.float32(1e6), np.float32(0), without)
+    for term, value in zip(with_it - without, (25, 18, 13, 1.8, 1.3), strict=True):
+        assert_allclose(term[1:-1, 1:-1], 2 * value, rtol=0.01)
+
+
 def test_the_solver_solves():
-    """With even ties, the linear system that a general solver solves too."""
-    rows, columns, ties = 6, 7, 3.0
+    """With even ties, the linear system that a general solver solves too, in 64 steps."""
+    rows, columns, ties = 8, 9, 30.0
     a, c = RNG.uniform(1, 4, (2, rows, columns)).astype(np.float32)
     b = RNG.uniform(-0.5, 0.5, (rows, columns)).astype(np.float32)
     target = RNG.normal(0, 1, (2, rows, columns)).astype(np.float32)
     flat = np.zeros_like(target)  # ties are even where the flow has no gradient
-    seen = solve(a, b, c, target, flat, ties * 0.002 * CELL**2, over_relaxations(200, 0.97))
+    seen = solve(a, b, c, target, flat, ties * 0.002 * CELL**2, OMEGAS[2])
     n = rows * columns
     laplace = np.zeros((n, n))
     for i in range(rows):
@@ -105,7 +114,7 @@ def test_the_solver_solves():
             [np.diag(b.ravel()), np.diag(c.ravel()) + laplace],
         ]
     )
-    assert_allclose(seen.ravel(), np.linalg.solve(matrix, target.ravel()), atol=1e-4)
+    assert_allclose(seen.ravel(), np.linalg.solve(matrix, target.ravel()), atol=2e-3)
 
 
 def test_steps_come_in_pairs_and_converge_to_one_weight():

@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -59,7 +58,8 @@ def test_the_default_errs_least_on_a_moving_face():
     """A clip of the demo, as cut out of it; what `benchmarks/flow.py` does with many."""
     plan = demo.plans()[6]
     shown = list(demo.frames(plan))
-    matrix = np.array([[0.9, 0, 112 - 0.9 * 160], [0, 0.9, 112 - 0.9 * 186]])
+    scale = 0.9
+    matrix = np.column_stack([scale * np.eye(2), 112 - scale * np.array(synthetic.CENTRE)])
     crop = np.stack([cut(shown[t], matrix, 224) for t in (0, plan.apex)])
     true = plan.flow_in_crop(matrix, 224)
     y, x = np.mgrid[:224, :224] - 112
@@ -69,8 +69,7 @@ def test_the_default_errs_least_on_a_moving_face():
         for method in ("clg", "dis", "farneback", "pcaflow")
     }
     assert errors["clg"] < 0.03
-    assert all(2 * errors["clg"] < 1.5 * errors[other] for other in errors if other != "clg")
-    assert synthetic.CENTRE == (160.0, 186.0)  # what the matrix above is made for
+    assert errors.pop("clg") < 0.75 * min(errors.values())
 
 
 def test_red_weighs_more_than_blue_so_the_first_channel_is_red():
@@ -125,6 +124,16 @@ def test_light_that_changes_is_no_motion_in_local_contrast(method, change):
     assert error(seen, truth(motion(0.5, 0.2))) < 0.03
     still = flow(np.stack([onset, LIGHTS[change](onset)]), of(method, normalise="local"))
     assert np.hypot(*inner(still)).mean() < 0.02
+
+
+def test_local_contrast_loses_nothing_on_the_way_to_opencv():
+    """It lies around 0, and OpenCV takes bytes."""
+    frames = clip(STILL, motion(0.5, 0.2), noise=1)
+    errors = [
+        error(flow(frames, of("dis", normalise=how)), truth(motion(0.5, 0.2)))
+        for how in ("none", "local")
+    ]
+    assert errors[1] < 1.2 * errors[0]
 
 
 @pytest.mark.parametrize("change", LIGHTS)
@@ -200,6 +209,14 @@ def test_anything_but_frames_is_refused(wrong):
         flow(wrong, FlowConfig())
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_frames_that_hold_no_numbers_are_refused(wrong):
+    frames = clip(*MOTIONS[:2])
+    frames[1, 5, 5] = wrong
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        flow(frames, FlowConfig())
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -246,9 +263,3 @@ def test_every_setting_of_dis_reaches_opencv_and_the_key(settings):
     usual, other = of("dis"), replace(of("dis"), dis=DisConfig(**settings))
     assert np.abs(flow(frames, usual) - flow(frames, other)).max() > 1e-3
     assert content_key("flow", 1, usual, []) != content_key("flow", 1, other, [])
-
-
-def test_opencv_is_given_as_many_threads_as_it_had():
-    threads = cv2.getNumThreads()
-    flow(clip(*MOTIONS[:2]), of("dis"))
-    assert cv2.getNumThreads() == threads

@@ -197,9 +197,9 @@ def test_images_that_cannot_be_used_are_named(images, tmp_path):
 
 def test_tiny_images_are_refused_in_words(tmp_path):
     tiny = saved(np.zeros((4, 4, 3), np.uint8), tmp_path / "tiny.png")
-    done = mer(tiny, tiny, "-o", tmp_path / "flow.npy")
+    done = mer(tiny, tiny, "--feature", "stack", "-o", tmp_path / "stack.npy")
     assert done.exit_code == 1
-    assert "flow: The input image must have either width or height >= 12" in done.stderr
+    assert "stack: a crop of 4 × 4 px cannot be averaged to 28 × 28 px" in done.stderr
 
 
 def test_an_npy_needs_no_matplotlib_and_a_picture_says_that_it_does(images, tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def home(demo_root, tmp_path: Path) -> Path:
         (tmp_path / "clips" / f"person{k}").mkdir(parents=True)
         video = tmp_path / "clips" / f"person{k}" / "smile.avi"
         write_video(video, (np.asarray(image) for _, image in pictures(demo_root, sample)))
-    samples = samples[::2]  # of both people; enough to show that the commands work
+    samples = samples[1::2]  # happiness and surprise of both people
     samm(tmp_path / "SAMM", demo_root, samples)
     (tmp_path / "data" / "samm").symlink_to(tmp_path / "SAMM")
     casme2(tmp_path / "data" / "casme2", demo_root, samples)
