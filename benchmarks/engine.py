@@ -19,7 +19,7 @@ from pipeline.clips import find
 from pipeline.datasets import demo
 from pipeline.engine import Engine, over
 
-RECIPES = ("flow", "artnet", "dynamic")
+RECIPES = ("flow", "dynamic")
 
 
 def tasks(root: Path, name: str, cache: Path) -> list[graph.Task]:

@@ -18,7 +18,6 @@ from features import base
 from features.base import Array, file_digest
 from features.console import MerError
 from pipeline import graph, recipe
-from pipeline.cache import Cache
 from pipeline.clips import find
 from pipeline.datasets import demo
 from pipeline.pictures import picture
@@ -62,9 +61,9 @@ def computed(plan: demo.Plan, using: recipe.Recipe, folder: Path) -> Iterator[tu
     digests = {path: file_digest(path) for path in source.files.values()}
     task = graph.task(sample, source, digests, using, None, folder)
     graph.one_thread()
-    work = graph.Work(task, graph.keys(task), Cache(folder), graph.Outcome(task.sample_id))
-    for stage in ("onset_apex", *using.stored):
-        yield stage, graph.result(stage, work).array
+    with graph.at_work(task, graph.Outcome(task.sample_id)) as work:
+        for stage in ("onset_apex", *using.stored):
+            yield stage, graph.result(stage, work).array
 
 
 def drawn(name: str, array: Array, config: Any) -> bytes | None:

@@ -9,6 +9,7 @@ is computed. A worker computes what no shard holds yet. Arrays never travel betw
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -130,9 +131,9 @@ def compute(task: Task) -> Outcome:
     one_thread()
     outcome = Outcome(task.sample_id)
     try:
-        work = Work(task, keys(task), Cache(task.cache), outcome)
-        for stage in task.recipe.stored:
-            result(stage, work)
+        with at_work(task, outcome) as work:
+            for stage in task.recipe.stored:
+                result(stage, work)
     except SampleError as error:
         outcome.failure = (outcome.stage, error.code, error.message)
     except (MerError, OSError):
@@ -150,10 +151,29 @@ class Work:
     named: Mapping[str, str]  # stage -> key
     cache: Cache
     outcome: Outcome
+    writer: Executor  # a disk that syncs does not keep the next stage waiting
+    done: dict[str, Kept] = field(default_factory=dict)  # stages of this task, until it ends
+    writing: list[Future[None]] = field(default_factory=list)
+
+
+@contextmanager
+def at_work(task: Task, outcome: Outcome) -> Iterator[Work]:
+    """Work on a task; when it ends, all that was made is safely in the cache."""
+    with ThreadPoolExecutor(1) as writer:
+        work = Work(task, keys(task), Cache(task.cache), outcome, writer)
+        yield work
+        for written in work.writing:
+            written.result()
 
 
 def result(stage: str, work: Work) -> Kept:
     """A stage's array and notes: kept ones, else made of the stages before it, and kept."""
+    if stage not in work.done:
+        work.done[stage] = _result(stage, work)
+    return work.done[stage]
+
+
+def _result(stage: str, work: Work) -> Kept:
     if stage == "fps":
         return Kept(np.array(work.task.sample.fps))
     kept = work.cache.get(work.named[stage])
@@ -171,7 +191,7 @@ def result(stage: str, work: Work) -> Kept:
         made = _feature(stage, work)
     if not np.isfinite(made.array).all():
         raise SampleError("non_finite", f"{stage} is not finite everywhere")
-    work.cache.put(work.named[stage], made)
+    work.writing.append(work.writer.submit(work.cache.put, work.named[stage], made))
     return made
 
 

@@ -12,7 +12,7 @@ from features.flow import FlowConfig, flow
 from features.rigid import rigid_parts
 from pipeline import graph
 from pipeline.align import CropConfig, places_in
-from pipeline.cache import Cache, Kept
+from pipeline.cache import Kept
 from pipeline.crop import Framing, matrices
 from pipeline.errors import SampleError
 from pipeline.maps import invert, moved
@@ -47,19 +47,18 @@ class Look:
 def look(task: graph.Task, faces: bool) -> Look:
     """Look at a task's clip; its curves are kept as a shard, pictures of people never are."""
     graph.one_thread()
-    seen = Look(task.sample_id)
-    named = graph.keys(task)
-    work = graph.Work(task, named, Cache(task.cache), graph.Outcome(task.sample_id))
+    seen, outcome = Look(task.sample_id), graph.Outcome(task.sample_id)
     numbers = range(task.sample.onset, task.sample.offset + 1)
-    pictures = graph.pictures(task, numbers)
-    key = content_key("look", REVISION, task.recipe.framing, [named["landmarks"], *pictures])
     try:
-        kept = work.cache.get(key)
-        if kept is None:
-            kept = _curves(work, numbers)
-            work.cache.put(key, kept)
-        if faces:
-            seen.pictures = _pictures(work)
+        with graph.at_work(task, outcome) as work:
+            shown = [work.named["landmarks"], *graph.pictures(task, numbers)]
+            key = content_key("look", REVISION, task.recipe.framing, shown)
+            kept = work.cache.get(key)
+            if kept is None:
+                kept = _curves(work, numbers)
+                work.cache.put(key, kept)
+            if faces:
+                seen.pictures = _pictures(work)
     except SampleError as error:
         seen.failure = error.message
         return seen

@@ -199,7 +199,7 @@ def test_tiny_images_are_refused_in_words(tmp_path):
     tiny = saved(np.zeros((4, 4, 3), np.uint8), tmp_path / "tiny.png")
     done = mer(tiny, tiny, "--feature", "stack", "-o", tmp_path / "stack.npy")
     assert done.exit_code == 1
-    assert "stack: a crop of 4 × 4 px cannot be averaged to 28 × 28 px" in done.stderr
+    assert "stack: a crop of 4 × 4 px cannot be averaged to 28 × 28" in done.stderr
 
 
 def test_an_npy_needs_no_matplotlib_and_a_picture_says_that_it_does(images, tmp_path, monkeypatch):
