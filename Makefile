@@ -34,10 +34,10 @@ train: setup  ## make train DATASET=samm [PROTOCOL=…] [RECIPE=flow] [STORE=flo
 	$(BIN)/mer-train --features $(STORE) $(if $(PROTOCOL),--protocol $(PROTOCOL)) -o $(RUN)
 
 test: setup  ## the test suite, a process a core
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: setup  ## the test suite with the slow tests: the whole demo
-	$(BIN)/pytest -n auto --dist loadfile -m 'slow or not slow'
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

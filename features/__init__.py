@@ -8,8 +8,16 @@
     disk.py     files that are whole or not there
     progress.py how far a long loop is
     console.py  what the command lines share: errors in two lines, exit codes
-    flow.py     onset → apex optical flow       (2, H, W) px
-    strain.py   how much the flow deforms skin  (1, H, W) px/px
+
+    flow.py     where the skin went              methods: clg.py, tvl1.py, OpenCV's
+    strain.py polar.py stack.py regions.py steady_flow.py mm_cof.py       made of flow
+    hoof.py mdmo.py lbp_top.py                   histograms
+    eulerian.py phase_based.py riesz.py          a clip's motion magnified
+    two_frame.py lagrangian.py learned.py        the apex, moved on
+    dynamic_image.py tim.py frames.py apex.py    a clip pooled, resampled, chosen from, searched
+
+and the mathematics that several share: light.py (grey levels), rigid.py (what no muscle moves),
+spline.py, pyramid.py, steerable.py, magnify.py, cells.py.
 
 A feature is a pure function of arrays and a frozen config, in the file with its name.
 """
