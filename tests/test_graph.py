@@ -219,3 +219,14 @@ def test_weights_that_a_user_brings_are_known_by_their_bytes(samples, demo_root,
     graph._weights.cache_clear()
     with pytest.raises(MerError, match="no longer the weights of this recipe"):
         graph.compute(replace(same, cache=tmp_path / "new"))
+
+
+def test_a_disk_that_is_full_ends_the_run_and_is_no_fault_of_the_sample(
+    samples, demo_root, tmp_path, monkeypatch
+):
+    def full(cache: Cache, key: str, kept: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Cache, "put", full)
+    with pytest.raises(OSError, match="No space left"):
+        graph.compute(task(demo_root, samples[0], PAIR, tmp_path))
