@@ -44,6 +44,7 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: export OPENBLAS_NUM_THREADS = 1
 bench: setup  ## accuracy on known motion, peers side by side; what every stage, reading and the whole demo cost
 	$(BIN)/python benchmarks/steady.py
 	$(BIN)/python benchmarks/apex.py
