@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.signal import find_peaks, savgol_filter
 
 from features.base import PLACES, Array, Feature
 from features.light import grey, local_contrast
@@ -223,6 +222,8 @@ def smoothed(curve: Array, fps: float, window_ms: float) -> Array:
     -------
     (T,)
     """
+    from scipy.signal import savgol_filter  # most of a second to load, and rarely wanted
+
     half = min(round(window_ms * fps / 2000), (len(curve) - 1) // 2)
     return savgol_filter(curve, 2 * half + 1, 2) if half > 1 else curve
 
@@ -246,6 +247,8 @@ def conquered(curve: Array) -> int:
     -------
     1 … T - 1
     """
+    from scipy.signal import find_peaks  # as above
+
     peaks, _ = find_peaks(curve, prominence=PROMINENCE * np.ptp(curve))  # never an end of the clip
     if not len(peaks):
         return highest(curve)
