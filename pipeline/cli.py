@@ -36,6 +36,10 @@ landmark_model_option = click.option(
     envvar="MER_LANDMARK_MODEL",
     help="A face_landmarker.task file, instead of the model in MediaPipe's wheel.",
 )  # fmt: skip
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=0),
+    help="Processes; 0: work in this one.  [default: one a core]",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
@@ -55,7 +59,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("stores"),
     help="Where stores go, as OUT/DATASET/RECIPE.h5.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@workers_option
 @click.option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.")
 @landmark_model_option
 @json_option
@@ -184,7 +188,7 @@ def manifest(dataset: str, root: str | None, output: Path, force: bool) -> None:
 @one_dataset
 @one_root
 @click.option("--decode", is_flag=True, help="Decode every frame of every clip too.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@workers_option
 @json_option
 def doctor(
     dataset: str, root: str | None, decode: bool, workers: int | None, as_json: bool
@@ -232,7 +236,7 @@ def doctor(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
     help="The page to write.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@workers_option
 @landmark_model_option
 def report(
     store: Path,

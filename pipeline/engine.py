@@ -26,7 +26,7 @@ class Engine:
 
     Parameters
     ----------
-    workers : processes on this machine; None = as many as cores we may use
+    workers : processes on this machine; None = as many as cores we may use, 0 = none: this process
     scheduler : address of a running Dask scheduler, whose workers are used instead
     """
 
@@ -61,6 +61,9 @@ class Engine:
         run twice for an item, so it must not mind.
         """
         if not items:
+            return
+        if self._workers == 0 and not self._scheduler:
+            yield from ((item, _called(function, item)) for item in items)
             return
         from distributed import KilledWorker
 
@@ -138,6 +141,14 @@ def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], t
     for _, result in follow(engine.map(function, items), len(items), title):
         if isinstance(result, BaseException):
             raise result
+
+
+def _called(function: Callable[[Any], Any], item: Any) -> Any:
+    """What a function returns or raises, as from a worker."""
+    try:
+        return function(item)
+    except Exception as error:
+        return error
 
 
 def _spread(

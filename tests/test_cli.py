@@ -55,7 +55,7 @@ def test_a_store_that_is_damaged_ends_with_4(tmp_path):
         (["run", "samm", "--root", "/nowhere"], 1, "/nowhere: no such folder"),
         (["run", "demo", "--recipe", "flaw"], 2, "no recipe 'flaw'; did you mean 'flow'?"),
         (["run"], 2, "Missing argument 'DATASET...'"),
-        (["run", "demo", "--workers", "0"], 2, "--workers"),
+        (["run", "demo", "--workers", "-1"], 2, "--workers"),
         (["run", "demo", "--landmark-model", "no.task"], 1, "no.task: No such file"),
         (["manifest", "samm", "-o", __file__], 2, "is there already"),
         (["list", "wonders"], 2, "'wonders' is not one of"),

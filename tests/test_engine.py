@@ -67,6 +67,14 @@ def test_results_that_die_with_their_worker_are_made_again():
     assert all(isinstance(result, tuple) for result in rest.values())
 
 
+def test_no_workers_means_this_process_and_what_is_raised_comes_back_all_the_same():
+    with Engine(workers=0) as here:
+        assert list(here.map(square, range(5))) == [(x, x * x) for x in range(5)]
+        assert {pid for _, (pid, _) in here.map(threads, range(3))} == {os.getpid()}
+        ((_, error),) = here.map(refuses, [1])
+    assert isinstance(error, MerError)
+
+
 def test_no_worker_is_started_for_nothing():
     with Engine(scheduler="tcp://127.0.0.1:9") as idle:
         assert list(idle.map(square, [])) == []

@@ -177,13 +177,13 @@ def test_another_setting_recomputes_only_what_follows_from_it(demo_root, tmp_pat
 def test_the_same_bytes_for_any_workers_and_any_cache(demo_root, tmp_path, engine, monkeypatch):
     manifest = demo.read(demo_root)
     stores = []
-    for name, workers in [("two", engine), ("one", Engine(workers=1))]:
+    for name, workers in [("two", engine), ("one", Engine(workers=1)), ("none", Engine(workers=0))]:
         monkeypatch.setenv("MER_CACHE", str(tmp_path / name))
         features(manifest, demo_root, tmp_path / f"{name}.h5", workers)
         stores.append((tmp_path / f"{name}.h5").read_bytes())
         if workers is not engine:
             workers.__exit__(None, None, None)
-    assert stores[0] == stores[1]
+    assert stores[0] == stores[1] == stores[2]
 
 
 def test_a_mended_clip_joins_the_store_and_only_it_is_computed(demo_root, tmp_path, engine):
