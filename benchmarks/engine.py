@@ -15,6 +15,7 @@ from rich.table import Table
 
 from features.base import file_digest
 from pipeline import graph, recipe
+from pipeline.cache import Cache
 from pipeline.clips import find
 from pipeline.datasets import demo
 from pipeline.engine import Engine, over

@@ -18,6 +18,7 @@ from features import base
 from features.base import Array, file_digest
 from features.console import MerError
 from pipeline import graph, recipe
+from pipeline.cache import Cache
 from pipeline.clips import find
 from pipeline.datasets import demo
 from pipeline.pictures import picture
@@ -59,7 +60,7 @@ def computed(plan: demo.Plan, using: recipe.Recipe, folder: Path) -> Iterator[tu
     (sample,) = demo.read(folder / "demo").samples
     source = find(folder / "demo", sample)
     digests = {path: file_digest(path) for path in source.files.values()}
-    task = graph.task(sample, source, digests, using, None, folder)
+    task = graph.task(sample, source, digests, using, None, Cache(folder))
     graph.one_thread()
     with graph.at_work(task, graph.Outcome(task.sample_id)) as work:
         for stage in ("onset_apex", *using.stored):

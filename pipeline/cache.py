@@ -6,6 +6,7 @@ synced and renamed, so one that exists is whole; it is never edited.
 
 import json
 import os
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from features.base import Array, canonical_json, digest
 from features.disk import write_durably
 
 MAGIC = b"merkit-shard-2\n\0"
+MARK = "mark"  # a file in the cache: two paths that show the same one lead to the same folder
 MEMO_AFTER_NS = 2_000_000_000  # a file younger than this may change again within its mtime
 
 
@@ -29,10 +31,16 @@ def folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A result, and what a person should know of how it came about."""
+    """A result, and what a person should know of how it came about.
+
+    Parameters
+    ----------
+    numerics : classes of the machines that had a part in it (`machine.numerics`)
+    """
 
     array: Array
     notes: Collection[str] = ()
+    numerics: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +60,53 @@ class Cache:
     def put(self, key: str, kept: Kept) -> None:
         """Keep a result. When it returns, the result survives a power cut."""
         array = np.ascontiguousarray(kept.array)
-        header = {"key": key, "dtype": array.dtype.str, "shape": array.shape}
-        text = canonical_json({**header, "notes": list(kept.notes)}).encode()
+        told = {"notes": list(kept.notes), "numerics": sorted(kept.numerics)}
+        header = {"key": key, "dtype": array.dtype.str, "shape": array.shape, **told}
+        text = canonical_json(header).encode()
         body = b"".join([MAGIC, len(text).to_bytes(8, "little"), text, array.tobytes()])
         write_durably(self.path(key), body + blake3.blake3(body).digest())
 
     def get(self, key: str) -> Kept | None:
         """A result, or None if it is not there or no longer what was written."""
         try:
-            data = self.path(key).read_bytes()
+            kept = _opened(key, self.path(key).read_bytes())
         except FileNotFoundError:
             return None
-        body, seal = data[:-32], data[-32:]
-        if not body.startswith(MAGIC) or blake3.blake3(body).digest() != seal:
+        if kept is None:
             self.path(key).unlink(missing_ok=True)  # damaged: to be computed again
-            return None
-        start = len(MAGIC) + 8
-        end = start + int.from_bytes(body[len(MAGIC) : start], "little")
-        header = json.loads(body[start:end])
-        array = np.frombuffer(body, header["dtype"], offset=end).reshape(header["shape"])
-        return Kept(array, header["notes"])
+        return kept
+
+    def take(self, key: str, shard: bytes) -> None:
+        """Keep a shard that came from another cache; a damaged one will be found by `get`."""
+        write_durably(self.path(key), shard)
+
+    def mark(self) -> str:
+        """What tells this folder from all others, whatever path leads to it."""
+        path = self.root / MARK
+        if not path.exists():
+            write_durably(path, secrets.token_hex(16).encode())
+        return path.read_text()
+
+    def shared(self, mark: str) -> bool:
+        """Whether this is the folder that was so marked, seen from another machine perhaps."""
+        try:
+            return (self.root / MARK).read_text() == mark
+        except OSError:
+            return False
+
+
+def _opened(key: str, data: bytes) -> Kept | None:
+    """What a shard's bytes hold; None if they are not whole, or another result's."""
+    body, seal = memoryview(data)[:-32], data[-32:]
+    if data[: len(MAGIC)] != MAGIC or blake3.blake3(body).digest() != seal:
+        return None
+    start = len(MAGIC) + 8
+    end = start + int.from_bytes(body[len(MAGIC) : start], "little")
+    header = json.loads(bytes(body[start:end]))
+    if header["key"] != key:
+        return None
+    array = np.frombuffer(body, header["dtype"], offset=end).reshape(header["shape"])
+    return Kept(array, header["notes"], header.get("numerics", ()))
 
 
 class Digests:

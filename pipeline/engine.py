@@ -8,17 +8,32 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
+
+import click
 
 from features.console import Interrupted, MerError
 from features.progress import follow
 
 # Ctrl-C goes to every process of a terminal; it is the client's to answer, which then closes us.
 DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-WINDOW = 8  # tasks in flight a worker: enough to keep it busy, few enough to stop at once
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+WINDOW = 3  # Dask tasks in flight a worker: enough to keep it busy, few enough to stop at once
+TASK_S = 0.5  # short items share a Dask task of about this length: one costs Dask 2 to 5 ms
+MOST = 16  # items of a task: an item that kills its worker sends no more than these back
+# The measures that a dashboard would show cost as much CPU as two tasks a second and worker.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 
 class Engine:
@@ -57,8 +72,8 @@ class Engine:
         """Call the function for every item; yield (item, result) as they are done.
 
         A result that is an exception was raised by the function, or is a KilledWorker: the item
-        kills its worker. Whoever ran beside such an item is tried again, alone. A function may
-        run twice for an item, so it must not mind.
+        kills its worker. Whoever shared a worker with such an item is tried again, alone. A
+        function may run twice for an item, so it must not mind.
         """
         if not items:
             return
@@ -70,7 +85,7 @@ class Engine:
         client = self._connect()
         workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         suspects = []
-        for item, result in _spread(client, function, items, WINDOW * workers):
+        for item, result in _spread(client, function, items, workers):
             if isinstance(result, KilledWorker):
                 suspects.append(item)
             else:
@@ -93,6 +108,13 @@ class Engine:
     def _remote(self) -> Any:
         from distributed import Client
 
+        host = urlsplit(str(self._scheduler)).hostname
+        if str(self._scheduler).startswith("tcp://") and host not in LOOPBACK:
+            click.echo(
+                f"{self._scheduler}: nothing on the way is encrypted, and whoever reaches a"
+                " scheduler can run code there; tls:// is for networks with others on them",
+                err=True,
+            )
         try:
             client = Client(self._scheduler, timeout="10s")
         except (OSError, ValueError) as error:
@@ -119,7 +141,8 @@ class Engine:
         dask.config.set(
             {
                 "distributed.worker.multiprocessing-method": "spawn",
-                "distributed.scheduler.allowed-failures": 1,  # an item that kills twice kills
+                "distributed.scheduler.allowed-failures": 0,  # we try again ourselves, one by one
+                **QUIET,
             }
         )
         return LocalCluster(
@@ -143,41 +166,52 @@ def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], t
             raise result
 
 
+def _spread(
+    client: Any, function: Callable[[Any], Any], items: Sequence[Any], workers: int
+) -> Iterator[tuple[Any, Any]]:
+    """Keep a few Dask tasks in flight a worker, and none of their results."""
+    from distributed import as_completed
+
+    waiting, flying = deque(items), {}
+    size, done = 1, as_completed()
+
+    def submit() -> None:
+        while waiting and len(flying) < WINDOW * workers:
+            fair = -(-len(waiting) // (2 * workers))  # towards the end nobody waits for one
+            some = [waiting.popleft() for _ in range(min(size, fair))]
+            future = client.submit(_each, function, some, pure=False)
+            flying[future.key] = some
+            done.add(future)
+
+    submit()
+    try:
+        for future in done:
+            some = flying.pop(future.key)
+            try:  # waits once more if the result died with its worker and is being made again
+                results, seconds = future.result()
+                size = max(1, min(MOST, int(TASK_S * len(some) / max(seconds, 1e-9))))
+            except Exception as error:
+                results = [error] * len(some)
+            future.release()
+            submit()
+            yield from zip(some, results, strict=True)
+    finally:
+        client.cancel(list(done.futures))
+
+
+def _each(function: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], float]:
+    """In a worker: the results of some items, and the seconds they took together."""
+    started = time.perf_counter()
+    results = [_called(function, item) for item in items]
+    return results, time.perf_counter() - started
+
+
 def _called(function: Callable[[Any], Any], item: Any) -> Any:
-    """What a function returns or raises, as from a worker."""
+    """What a function returns or raises."""
     try:
         return function(item)
     except Exception as error:
         return error
-
-
-def _spread(
-    client: Any, function: Callable[[Any], Any], items: Sequence[Any], window: int
-) -> Iterator[tuple[Any, Any]]:
-    """Keep `window` tasks in flight, and none of their results."""
-    from distributed import as_completed
-
-    waiting = iter(items)
-    item_of = {}
-
-    def submit(item: Any) -> Any:
-        future = client.submit(function, item, pure=False)
-        item_of[future.key] = item
-        return future
-
-    done = as_completed([submit(item) for item in islice(waiting, window)])
-    try:
-        for future in done:
-            try:  # waits once more if the result died with its worker and is being made again
-                result = future.result()
-            except Exception as error:
-                result = error
-            future.release()
-            yield item_of.pop(future.key), result
-            for more in islice(waiting, 1):
-                done.add(submit(more))
-    finally:
-        client.cancel(list(done.futures))
 
 
 def stop_on_sigterm() -> None:

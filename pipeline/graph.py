@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from features import base
 from features.base import Array, content_key, file_digest
 from features.console import MerError
 from pipeline.align import Rows, alignment, places_in
-from pipeline.cache import Cache, Kept
+from pipeline.cache import Cache, Kept, folder
 from pipeline.clips import Source, nearest, read_images, read_video, window
 from pipeline.crop import crops
 from pipeline.errors import SampleError
 from pipeline.faces import NO_LANDMARKER, frames_looked_at, locate
 from pipeline.landmarkers.base import load as landmarker
+from pipeline.machine import check_code, code, numerics
 from pipeline.manifest import Sample
 from pipeline.recipe import Recipe, Stage
 
@@ -45,6 +46,8 @@ class Task:
     recipe: Recipe
     model: Path | None  # landmarker file, if the recipe wants one
     cache: Path
+    mark: str  # of that cache: a worker that does not find it there keeps its own
+    code: str  # digest of the code that planned it
 
     @property
     def sample_id(self) -> str:
@@ -60,6 +63,8 @@ class Outcome:
     stage: str = "read"  # the last one begun
     failure: tuple[str, str, str] | None = None  # stage, code, message
     seconds: dict[str, float] = field(default_factory=dict)  # of each stage computed anew
+    bytes: int = 0  # of shards written
+    brought: dict[str, bytes] = field(default_factory=dict)  # key -> shard, of an unshared cache
 
 
 def task(
@@ -68,7 +73,7 @@ def task(
     digests: Mapping[Path, str],
     recipe: Recipe,
     model: Path | None,
-    cache: Path,
+    cache: Cache,
 ) -> Task:
     """The work that a sample asks for."""
     files = dict(source.files)
@@ -76,7 +81,8 @@ def task(
         numbers = range(sample.onset, sample.offset + 1)
         files = {n: files.get(n) or files[nearest(n, files)] for n in numbers}
     known = {path: digests[path] for path in files.values()}
-    return Task(sample, files, source.video, known, recipe, model, cache)
+    where, mark = cache.root, cache.mark()
+    return Task(sample, files, source.video, known, recipe, model, where, mark, code())
 
 
 # Source -> the first and the last of its frames, or the two or three that it is made of.
@@ -134,6 +140,9 @@ def compute(task: Task) -> Outcome:
         with at_work(task, outcome) as work:
             for stage in task.recipe.stored:
                 result(stage, work)
+        if not work.shared:
+            wanted = [work.named[stage] for stage in task.recipe.stored]
+            outcome.brought = {key: work.cache.path(key).read_bytes() for key in wanted}
     except SampleError as error:
         outcome.failure = (outcome.stage, error.code, error.message)
     except (MerError, OSError):
@@ -150,6 +159,7 @@ class Work:
     task: Task
     named: Mapping[str, str]  # stage -> key
     cache: Cache
+    shared: bool  # with whoever planned the task
     outcome: Outcome
     writer: Executor  # a disk that syncs does not keep the next stage waiting
     done: dict[str, Kept] = field(default_factory=dict)  # stages of this task, until it ends
@@ -158,9 +168,15 @@ class Work:
 
 @contextmanager
 def at_work(task: Task, outcome: Outcome) -> Iterator[Work]:
-    """Work on a task; when it ends, all that was made is safely in the cache."""
+    """Work on a task; when it ends, all that was made is safely in the cache.
+
+    That is the cache of whoever planned it, or, on a machine that cannot see it, its own.
+    """
+    check_code(task.code)
+    shared = Cache(task.cache).shared(task.mark)
+    cache = Cache(task.cache if shared else folder())
     with ThreadPoolExecutor(1) as writer:
-        work = Work(task, keys(task), Cache(task.cache), outcome, writer)
+        work = Work(task, keys(task), cache, shared, outcome, writer)
         yield work
         for written in work.writing:
             written.result()
@@ -191,6 +207,9 @@ def _result(stage: str, work: Work) -> Kept:
         made = _feature(stage, work)
     if not np.isfinite(made.array).all():
         raise SampleError("non_finite", f"{stage} is not finite everywhere")
+    before = {one for kept in work.done.values() for one in kept.numerics}
+    made = replace(made, numerics=before | {numerics()})
+    work.outcome.bytes += made.array.nbytes
     work.writing.append(work.writer.submit(work.cache.put, work.named[stage], made))
     return made
 

@@ -16,6 +16,7 @@ from features.disk import write_durably
 from features.progress import follow
 from features.store import Store
 from pipeline import graph
+from pipeline.cache import Cache
 from pipeline.engine import Engine
 from pipeline.look import Look, look
 from pipeline.recipe import Recipe, from_store
@@ -61,7 +62,9 @@ def report(
             f"{store}: none of its {len(index['sample_id'])} samples is in this dataset",
             "give the dataset it was made of: --dataset NAME or manifest.csv, --root DIR",
         )
-    tasks = [graph.task(*scanned.found[i], scanned.digests, recipe, model, cache) for i in known]
+    tasks = [
+        graph.task(*scanned.found[i], scanned.digests, recipe, model, Cache(cache)) for i in known
+    ]
     looks = {}
     for task, seen in follow(engine.map(partial(look, faces=faces), tasks), len(tasks), "look"):
         if isinstance(seen, BaseException):

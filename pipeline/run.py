@@ -171,7 +171,7 @@ def make_store(
     with _timed(report.seconds, "apex"):
         scanned = _with_apexes(scanned, recipe, cache, engine, model)
     tasks = {
-        sample_id: graph.task(sample, source, scanned.digests, recipe, model, cache.root)
+        sample_id: graph.task(sample, source, scanned.digests, recipe, model, cache)
         for sample_id, (sample, source) in sorted(scanned.found.items())
     }
     keys = {sample_id: graph.keys(task) for sample_id, task in tasks.items()}
@@ -223,7 +223,7 @@ def _with_apexes(
     """The samples with an apex where nobody annotated one; annotated ones are left alone."""
     spot = spotting(recipe)
     unknown = {
-        sample_id: graph.task(sample, source, scanned.digests, spot, model, cache.root)
+        sample_id: graph.task(sample, source, scanned.digests, spot, model, cache)
         for sample_id, (sample, source) in scanned.found.items()
         if spot and sample.apex_source == "midpoint" and sample.offset - sample.onset > 1
     }

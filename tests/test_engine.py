@@ -7,7 +7,7 @@ import time
 import pytest
 
 from features.console import MerError
-from pipeline.engine import Engine
+from pipeline.engine import MOST, Engine
 
 
 def square(x: int) -> int:
@@ -54,6 +54,29 @@ def test_an_item_that_kills_its_worker_is_named_and_the_others_are_done():
     innocent = set(range(12)) - KILLERS
     assert {x: results[x] for x in innocent} == {x: x for x in innocent}
     assert {type(results[x]).__name__ for x in KILLERS} == {"KilledWorker"}
+
+
+def counted(x: tuple[int, str]) -> int:
+    """Leave a line a call, in a file that outlives the worker."""
+    item, log = x
+    with open(log, "a") as file:
+        file.write(f"{item}\n")
+    if item == 30:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return item
+
+
+def test_an_item_that_kills_its_worker_sends_back_no_more_than_shared_its_task(tmp_path):
+    log = tmp_path / "calls"
+    items = [(x, str(log)) for x in range(60)]
+    with Engine(workers=2) as pair:
+        results = [result for _, result in pair.map(counted, items)]
+    calls = [int(line) for line in log.read_text().split()]
+    assert sorted(r for r in results if isinstance(r, int)) == [x for x in range(60) if x != 30]
+    assert calls.count(30) == 2
+    again = sum(calls.count(x) - 1 for x in range(60) if x != 30)
+    assert again <= 2 * MOST  # one task each, of the two workers; Dask by itself: 75
 
 
 def test_results_that_die_with_their_worker_are_made_again():

@@ -27,7 +27,7 @@ PAIR = recipe.parse("pair", {"features": ["flow"], "crop": {"size": 64}}, "pair"
 def task(root, sample, using, cache):
     source = find(root, sample)
     digests = {path: file_digest(path) for path in source.files.values()}
-    return graph.task(sample, source, digests, using, None, cache)
+    return graph.task(sample, source, digests, using, None, Cache(cache))
 
 
 def computed(work: graph.Task) -> graph.Outcome:
@@ -178,7 +178,9 @@ def test_a_long_clip_is_cropped_in_the_memory_of_its_crops(tmp_path):
         "steady": {"motion": "none"}, "crop": {"size": 32}, "tim": {"frames": 2},
     }  # fmt: skip
     work = task(tmp_path, sample, recipe.parse("l", table, "l"), tmp_path / "cache")
-    graph.compute(replace(work, cache=tmp_path / "warm"))  # what is imported counts for nobody
+    graph.compute(
+        replace(work, cache=tmp_path / "warm", mark=Cache(tmp_path / "warm").mark())
+    )  # what is imported counts for nobody
     tracemalloc.start()
     computed(work)
     peak = tracemalloc.get_traced_memory()[1]

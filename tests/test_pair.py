@@ -115,7 +115,7 @@ def test_a_cropped_pair_is_what_a_store_would_hold(demo_root, tmp_path):
     using = recipe.parse("r", {"features": ["regions"]}, "r")
     source = find(demo_root, sample)
     digests = {path: file_digest(path) for path in source.files.values()}
-    task = graph.task(sample, source, digests, using, None, tmp_path)
+    task = graph.task(sample, source, digests, using, None, Cache(tmp_path))
     assert graph.compute(task).failure is None
     kept = Cache(tmp_path).get(graph.keys(task)["regions"])
     np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), kept.array)

@@ -43,7 +43,7 @@ def computed(demo_root, tmp_path_factory):
         for sample in samples:
             source = find(demo_root, sample)
             digests = {path: file_digest(path) for path in source.files.values()}
-            task = graph.task(sample, source, digests, one, None, cache.root)
+            task = graph.task(sample, source, digests, one, None, cache)
             outcome = graph.compute(task)
             assert outcome.failure is None, outcome.failure
             spent |= outcome.seconds.keys()

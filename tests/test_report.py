@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.cache import Cache
 from pipeline.cli import cli
 from pipeline.datasets import demo
 from pipeline.manifest import read_manifest
@@ -158,7 +159,7 @@ def test_the_second_look_reads_no_video(report, made, monkeypatch):
 
     own = scan(read_manifest(root / "manifest.csv"), root, cache)
     one, source = own.found["<b>0"]
-    task = look.graph.task(one, source, own.digests, recipe.load("flow"), None, cache)
+    task = look.graph.task(one, source, own.digests, recipe.load("flow"), None, Cache(cache))
     seen = look.look(task, faces=False)
     assert len(seen.head) == one.offset - one.onset + 1
     assert np.isfinite(seen.rest).all()
