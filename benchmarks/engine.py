@@ -29,7 +29,7 @@ def tasks(root: Path, name: str, cache: Path) -> list[graph.Task]:
     for sample in demo.read(root).samples:
         source = find(root, sample)
         digests = {path: file_digest(path) for path in source.files.values()}
-        made.append(graph.task(sample, source, digests, using, None, cache))
+        made.append(graph.task(sample, source, digests, using, None, Cache(cache)))
     return made
 
 

@@ -18,7 +18,7 @@ from pipeline.copies import find
 from pipeline.doctor import examine
 from pipeline.engine import Engine
 from pipeline.manifest import COLUMNS, read_manifest
-from pipeline.run import scan
+from pipeline.scan import scan
 
 FRAMES = 10
 

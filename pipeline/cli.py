@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,11 @@ import click
 from features.console import SOME_FAILED, USAGE, MerError, Rim, examples, printable
 
 if TYPE_CHECKING:
-    from features.protocol import Protocol
-    from pipeline.doctor import Diagnosis
-    from pipeline.run import Report, Scan
+    from pipeline.cache import Cache
+    from pipeline.engine import Engine
+    from pipeline.ledger import Tolerance
+    from pipeline.recipe import Recipe
+    from pipeline.scan import Scan
 
 
 @click.group(
@@ -40,6 +42,17 @@ workers_option = click.option(
     "--workers", type=click.IntRange(min=0),
     help="Processes; 0: work in this one.  [default: one a core]",
 )  # fmt: skip
+
+
+def _tolerance(context: click.Context, option: click.Parameter, text: str) -> "Tolerance":
+    from pipeline.ledger import tolerance
+
+    try:
+        return tolerance(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
@@ -60,7 +73,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
     help="Where stores go, as OUT/DATASET/RECIPE.h5.",
 )  # fmt: skip
 @workers_option
-@click.option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.")
+@click.option("--scheduler", help="Address of a running Dask scheduler, tls://host:8786.")
+@click.option("--dry-run", is_flag=True, help="Compute a few clips, predict time and bytes, stop.")
+@click.option("--why", is_flag=True, help="Name what has changed since this store's last run.")
+@click.option(
+    "--max-failed", callback=_tolerance, default="5%",
+    help="Publish nothing if more samples fail: a share (of which 1 sample is always) or a number.",
+)  # fmt: skip
+@click.option("--strict", is_flag=True, help="Publish only what is complete, and of one machine.")
 @landmark_model_option
 @json_option
 def run(
@@ -71,6 +91,10 @@ def run(
     out: Path,
     workers: int | None,
     scheduler: str | None,
+    dry_run: bool,
+    why: bool,
+    max_failed: "Tolerance",
+    strict: bool,
     landmark_model: Path | None,
     as_json: bool,
 ) -> None:
@@ -78,13 +102,14 @@ def run(
 
     DATASET is a known name (mer-features list datasets) or a manifest CSV; several make one
     store together. What is finished is kept: run it again to resume, or to find in a second that
-    nothing is to do.
+    nothing is to do. What failed is named here and beside the store, in RECIPE.failures.jsonl.
     """
     from features import protocol as protocols
-    from pipeline import cache, copies, recipe
+    from pipeline import cache, copies, recipe, told
     from pipeline.engine import Engine, stop_on_sigterm
     from pipeline.manifest import taking_part
-    from pipeline.run import Scan, make_store, scan
+    from pipeline.run import make_store
+    from pipeline.scan import Scan, scan
 
     stop_on_sigterm()
     wanted = [recipe.load(name) for name in recipes]
@@ -94,6 +119,7 @@ def run(
     rule = protocols.load(protocol or protocols.ALL)
     name = protocol or "+".join(sorted(copy.name for copy in found))
     asked = " ".join(copy.name for copy in found) + (f" --protocol {protocol}" if protocol else "")
+    stores = {out / name / f"{one.name}.h5": one for one in wanted}
     where = cache.Cache(cache.folder())
     with Engine(workers, scheduler) as engine:
         steps = {"dataset": 0.0, "scan": 0.0}
@@ -107,36 +133,73 @@ def run(
             scanned.join(scan(manifest, copy.root, where.root))
             steps["dataset"] += read - started
             steps["scan"] += time.perf_counter() - read
+        if dry_run:
+            _predict(name, scanned, stores, where, engine, landmark_model, why, as_json)
+            return
         reports = [
             make_store(
-                name,
-                scanned,
-                one,
-                out / name / f"{one.name}.h5",
-                where,
-                engine,
-                landmark_model,
-                asked,
+                name, scanned, one, store, where, engine, landmark_model, asked,
+                tolerance=max_failed, strict=strict, why=why,
             )
-            for one in wanted
-        ]
-    differences = [f"{name}: {one}" for one in _differences(rule, scanned, reports)]
-    for line in (*scanned.remarks, *_noted(reports), *differences, *_failed(reports)):
+            for store, one in stores.items()
+        ]  # fmt: skip
+    differences = [f"{name}: {one}" for one in told.differences(rule, scanned, reports)]
+    problems = (*told.noted(reports), *told.mixed(reports), *differences, *told.failed(reports))
+    for line in (*scanned.remarks, *problems):
         click.echo(printable(line), err=True)
     steps["all"] = time.perf_counter() - begun
     if as_json:
         shown = [{**asdict(report), "store": str(report.store)} for report in reports]
-        told = {"recipes": shown, "differences": differences, "remarks": scanned.remarks}
-        click.echo(json.dumps({"steps": steps, **told}))
+        answer = {"recipes": shown, "differences": differences, "remarks": scanned.remarks}
+        click.echo(json.dumps({"steps": steps, **answer}))
     else:
-        _show(reports, steps)
+        for line in told.summary(reports, steps):
+            click.echo(line)
     if any(not report.samples for report in reports):
         raise MerError(
             f"{name}: no sample could be used, so no store was made",
             "see the reasons above; mer-features manifest shows what was read",
         )
+    for report in reports:
+        if report.refused:
+            raise MerError(
+                f"{report.store}: not published: {report.refused}",
+                "mend what is named above, or let more fail with --max-failed; the work is kept",
+            )
     if any(report.failures for report in reports):
         sys.exit(SOME_FAILED)
+
+
+def _predict(
+    name: str,
+    scanned: "Scan",
+    stores: Mapping[Path, "Recipe"],
+    cache: "Cache",
+    engine: "Engine",
+    model: Path | None,
+    why: bool,
+    as_json: bool,
+) -> None:
+    from pipeline import told
+    from pipeline.forecast import forecast
+    from pipeline.plan import plan
+    from pipeline.why import reasons, recall
+
+    answers = []
+    for failure in scanned.failures:
+        click.echo(printable(told.failure(failure)), err=True)
+    for store, recipe in stores.items():
+        planned = plan(name, scanned, recipe, cache, model)
+        if why:
+            for line in reasons(recall(store, cache), planned, planned.missing(cache)):
+                click.echo(printable(f"{recipe.name}: {line}"), err=True)
+        answers.append(forecast(planned, store, cache, engine.size()))
+    if as_json:
+        click.echo(json.dumps([{**asdict(one), "store": str(one.store)} for one in answers]))
+    else:
+        for one in answers:
+            for line in told.expected(one):
+                click.echo(line)
 
 
 @cli.command(
@@ -198,10 +261,10 @@ def doctor(
     Every file of every annotated clip is digested, which reads it once; a later run need not.
     The exit code is 3 if a sample cannot be used.
     """
-    from pipeline import cache, copies
+    from pipeline import cache, copies, told
     from pipeline.doctor import examine
     from pipeline.engine import Engine
-    from pipeline.run import scan
+    from pipeline.scan import scan
 
     (copy,) = copies.find([dataset], [root] if root else [])
     with Engine(workers) as engine:
@@ -210,7 +273,7 @@ def doctor(
     if as_json:
         click.echo(json.dumps({"healthy": found.healthy, **asdict(found)}))
     else:
-        for line in _diagnosis(found):
+        for line in told.diagnosis(found):
             click.echo(printable(line))
     if not found.healthy:
         sys.exit(SOME_FAILED)
@@ -255,7 +318,7 @@ def report(
     from pipeline import cache, copies
     from pipeline.engine import Engine, stop_on_sigterm
     from pipeline.report import report as write
-    from pipeline.run import Scan, scan
+    from pipeline.scan import Scan, scan
 
     stop_on_sigterm()
     with Store(store) as opened:
@@ -334,11 +397,13 @@ def pair(
 @click.argument("what", type=click.Choice(["datasets", "features", "protocols", "recipes"]))
 def list_(what: str) -> None:
     """List what there is."""
+    from pipeline import told
+
     rows = {
-        "datasets": _datasets,
-        "features": _features,
-        "protocols": _protocols,
-        "recipes": _recipes,
+        "datasets": told.datasets,
+        "features": told.features,
+        "protocols": told.protocols,
+        "recipes": told.recipes,
     }[what]()
     width = max(len(name) for name, _ in rows)
     for name, about in rows:
@@ -366,16 +431,45 @@ def verify(stores: tuple[Path, ...]) -> None:
             click.echo(f"{path}: {len(store)} samples, {', '.join(store.features)}: whole{told}")
 
 
-def _differences(rule: "Protocol", scanned: "Scan", reports: Sequence["Report"]) -> list[str]:
-    """How what is left for the stores differs in number from what the protocol expects."""
-    from pipeline.manifest import label
+@cli.command(epilog=examples("mer-features gc", "mer-features gc --pin stores/samm/flow.h5",
+                             "mer-features gc --keep-days 7 --delete"))  # fmt: skip
+@click.option("--delete", is_flag=True, help="Delete it; without this, only tell.")
+@click.option("--keep-days", type=click.FloatRange(min=0), default=30.0, help="Younger ones stay.")
+@click.option(
+    "--pin", "pinned", type=click.Path(path_type=Path), multiple=True,
+    help="Keep this store's results for good, whatever becomes of it.",
+)  # fmt: skip
+@click.option("--unpin", "unpinned", multiple=True, metavar="NAME", help="Let a pin go.")
+@json_option
+def gc(
+    delete: bool,
+    keep_days: float,
+    pinned: tuple[Path, ...],
+    unpinned: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Tell which kept results no store wants any more, or delete them.
 
-    failed = {failure.sample_id for report in reports for failure in report.failures}
-    return rule.differences(
-        (sample.dataset, sample.subject, label(rule, sample))
-        for sample_id, (sample, _) in scanned.found.items()
-        if sample_id not in failed
-    )
+    Wanted is what the last run of each store used, as long as the store is where it was
+    published, and what is pinned. Deleting costs only time: a run that misses a result makes
+    it again.
+    """
+    from pipeline import sweep, told
+    from pipeline.cache import Cache, folder
+
+    cache = Cache(folder())
+    for store in pinned:
+        click.echo(f"pinned as {sweep.pin(store, cache)}", err=True)
+    for name in unpinned:
+        sweep.unpin(name, cache)
+    found = sweep.look_through(cache, keep_days)
+    if delete:
+        sweep.remove(found)
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "unwanted": [str(one) for one in found.unwanted]}))
+    else:
+        for line in told.swept(found, delete):
+            click.echo(line)
 
 
 def _file_digest(path: Path) -> str:
@@ -385,81 +479,3 @@ def _file_digest(path: Path) -> str:
         return file_digest(path)
     except OSError as error:
         raise MerError(f"{path}: {error.strerror}", "check --landmark-model") from error
-
-
-def _failed(reports: Sequence["Report"]) -> Iterator[str]:
-    """A line a sample and reason; what fails in several recipes is told once."""
-    for failure in dict.fromkeys(f for report in reports for f in report.failures):
-        yield f"{failure.sample_id}: {failure.message} [{failure.stage}: {failure.code}]"
-
-
-def _noted(reports: Sequence["Report"]) -> Iterator[str]:
-    """What to know of samples just published; what several recipes note is told once."""
-    told = ((i, note) for report in reports for i, notes in report.notes.items() for note in notes)
-    yield from (f"{sample_id}: {note}" for sample_id, note in sorted(set(told)))
-
-
-def _show(reports: Sequence["Report"], steps: dict[str, float]) -> None:
-    for report in reports:
-        click.echo(_sentence(report))
-    times = [*steps.items(), *(step for report in reports for step in report.seconds.items())]
-    told = (f"{name} {spent:.1f} s" for name, spent in times if name != "all" and spent >= 0.05)
-    click.echo(": ".join(filter(None, [f"{steps['all']:.1f} s in all", ", ".join(told)])))
-    for report in reports:
-        stages = ", ".join(f"{name} {spent:.1f} s" for name, spent in report.worker_seconds.items())
-        if stages:
-            click.echo(f"workers, {report.recipe}: {stages}")
-
-
-def _sentence(report: "Report") -> str:
-    if not report.samples:
-        return f"{report.store}: not made"
-    state = "published" if report.published else "up to date, nothing to do"
-    failed = f", {len(report.failures)} failed" if report.failures else ""
-    return f"{report.store}: {state}; {report.samples} samples, {report.computed} computed{failed}"
-
-
-def _datasets() -> list[tuple[str, str]]:
-    from pipeline.datasets import base
-
-    return [(name, base.load(name).about) for name in base.names()]
-
-
-def _features() -> list[tuple[str, str]]:
-    from features import base
-
-    return [
-        (name, f"{base.load(name).units}; {base.load(name).convention}") for name in base.names()
-    ]
-
-
-def _recipes() -> list[tuple[str, str]]:
-    from pipeline import recipe
-
-    return [(name, recipe.load(name).about) for name in recipe.names()]
-
-
-def _protocols() -> list[tuple[str, str]]:
-    from features import protocol
-
-    return [(name, protocol.load(name).about) for name in protocol.names()]
-
-
-def _diagnosis(found: "Diagnosis") -> Iterator[str]:
-    yield f"{found.dataset}: {found.samples} samples of {found.subjects} subjects can be used"
-    for title, counts in (
-        ("frames a second", found.fps), ("emotion", found.emotions), ("apex", found.apex_sources),
-    ):  # fmt: skip
-        yield f"  {title}: " + ", ".join(f"{name} {n}" for name, n in counts.items())
-    for name, differences in found.protocols.items():
-        yield f"  {name}: " + ("; ".join(differences) if differences else "as expected")
-    for title, lines in (
-        ("cannot be used", [f"{f.sample_id}: {f.message}" for f in found.unusable]),
-        ("annotation changed", [f"{name}: {note}" for name, note in found.notes.items()]),
-        ("holes", [f"{name}: {what}" for name, what in found.holes.items()]),
-        ("the same clip twice", [" = ".join(same) for same in found.duplicates]),
-        ("beside them", found.remarks),
-    ):
-        if lines:
-            yield f"{title}: {len(lines)}"
-            yield from (f"  {line}" for line in lines)

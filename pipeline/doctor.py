@@ -10,8 +10,9 @@ from pipeline.clips import decode
 from pipeline.copies import Copy
 from pipeline.engine import Engine
 from pipeline.errors import SampleError
+from pipeline.ledger import Failure
 from pipeline.manifest import Sample, label
-from pipeline.run import Failure, Scan
+from pipeline.scan import Scan
 
 
 @dataclass(slots=True)

@@ -83,15 +83,22 @@ class Engine:
         from distributed import KilledWorker
 
         client = self._connect()
-        workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         suspects = []
-        for item, result in _spread(client, function, items, workers):
+        for item, result in _spread(client, function, items, _count(client)):
             if isinstance(result, KilledWorker):
                 suspects.append(item)
             else:
                 yield item, result
         for item in suspects:
             yield from _spread(client, function, [item], 1)
+
+    def size(self) -> int:
+        """How many workers there are, or would be."""
+        if self._scheduler:
+            return _count(self._connect())
+        from dask.system import cpu_count
+
+        return cpu_count() if self._workers is None else max(1, self._workers)
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -134,7 +141,6 @@ class Engine:
 
     def _local(self) -> Any:
         import dask
-        from dask.system import cpu_count
         from distributed import LocalCluster
 
         self._spill = tempfile.mkdtemp(prefix="merkit-")  # 0700
@@ -146,7 +152,7 @@ class Engine:
             }
         )
         return LocalCluster(
-            n_workers=self._workers or cpu_count(),
+            n_workers=self.size(),
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
@@ -166,13 +172,18 @@ def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], t
             raise result
 
 
+def _count(client: Any) -> int:
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
 def _spread(
     client: Any, function: Callable[[Any], Any], items: Sequence[Any], workers: int
 ) -> Iterator[tuple[Any, Any]]:
     """Keep a few Dask tasks in flight a worker, and none of their results."""
     from distributed import as_completed
 
-    waiting, flying = deque(items), {}
+    waiting = deque(items)
+    flying: dict[str, list[Any]] = {}
     size, done = 1, as_completed()
 
     def submit() -> None:

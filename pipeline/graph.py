@@ -63,7 +63,7 @@ class Outcome:
     stage: str = "read"  # the last one begun
     failure: tuple[str, str, str] | None = None  # stage, code, message
     seconds: dict[str, float] = field(default_factory=dict)  # of each stage computed anew
-    bytes: int = 0  # of shards written
+    written: int = 0  # bytes of arrays that were kept
     brought: dict[str, bytes] = field(default_factory=dict)  # key -> shard, of an unshared cache
 
 
@@ -209,7 +209,7 @@ def _result(stage: str, work: Work) -> Kept:
         raise SampleError("non_finite", f"{stage} is not finite everywhere")
     before = {one for kept in work.done.values() for one in kept.numerics}
     made = replace(made, numerics=before | {numerics()})
-    work.outcome.bytes += made.array.nbytes
+    work.outcome.written += made.array.nbytes
     work.writing.append(work.writer.submit(work.cache.put, work.named[stage], made))
     return made
 

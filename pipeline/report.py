@@ -20,7 +20,7 @@ from pipeline.cache import Cache
 from pipeline.engine import Engine
 from pipeline.look import Look, look
 from pipeline.recipe import Recipe, from_store
-from pipeline.run import Scan
+from pipeline.scan import Scan
 
 CURVES = ("head", "rest", "face")
 

@@ -11,7 +11,7 @@ from pipeline.cli import cli
 from pipeline.copies import Copy
 from pipeline.datasets import demo
 from pipeline.manifest import BadRow, Manifest
-from pipeline.run import scan
+from pipeline.scan import scan
 from tests.movies import cut_in_half
 
 

@@ -155,7 +155,7 @@ def test_the_second_look_reads_no_video(report, made, monkeypatch):
     monkeypatch.setattr(look, "_curves", read_again)
     root, cache = made
     from pipeline import recipe
-    from pipeline.run import scan
+    from pipeline.scan import scan
 
     own = scan(read_manifest(root / "manifest.csv"), root, cache)
     one, source = own.found["<b>0"]
