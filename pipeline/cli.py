@@ -39,7 +39,7 @@ landmark_model_option = click.option(
     help="A face_landmarker.task file, instead of the model in MediaPipe's wheel.",
 )  # fmt: skip
 workers_option = click.option(
-    "--workers", type=click.IntRange(min=0),
+    "--workers", type=click.IntRange(min=0, max=1024),
     help="Processes; 0: work in this one.  [default: one a core]",
 )  # fmt: skip
 
@@ -116,6 +116,7 @@ def run(
     if landmark_model is not None:
         wanted = [recipe.with_model(one, _file_digest(landmark_model)) for one in wanted]
     found = copies.find(datasets, roots)
+    copies.refuse_inside(found, out)
     rule = protocols.load(protocol or protocols.ALL)
     name = protocol or "+".join(sorted(copy.name for copy in found))
     asked = " ".join(copy.name for copy in found) + (f" --protocol {protocol}" if protocol else "")

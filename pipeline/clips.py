@@ -9,15 +9,21 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from features.base import Array, digest
+from features.base import Array, digest, file_digest
 from pipeline.errors import SampleError
 from pipeline.listing import VIDEOS, frames, inside
 from pipeline.manifest import Sample
 
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L")  # as Pillow calls 16 bits of grey
+MOST_PIXELS = 2**26  # of a video's frame: twice 8K. For images Pillow has a bound much like it.
+
+# Formats whose files hold their own pictures: FFmpeg also knows lists of other files, and opens
+# whatever such a list names.
+CONTAINERS = "asf,avi,flv,h264,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,ogg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +67,21 @@ def find(root: Path, sample: Sample) -> Source:
     """
     try:
         path = inside(root, sample.path)
-    except ValueError as error:
-        raise SampleError("bad_path", str(error)) from error
-    if path.is_file() and path.suffix.lower() in VIDEOS:
-        if sample.onset < sample.first_frame:
-            raise SampleError(
-                "missing_frame",
-                f"onset {sample.onset} lies before the video's first frame, {sample.first_frame}",
-            )
-        return Source({sample.first_frame: path}, video=True)
-    if not path.is_dir():
-        what = "no video" if path.exists() else "no such folder or video"
-        raise SampleError("missing_file", f"{sample.path}: {what}")
-    try:
+        if path.is_file() and path.suffix.lower() in VIDEOS:
+            if sample.onset < sample.first_frame:
+                first = f"the video's first frame, {sample.first_frame}"
+                raise SampleError("missing_frame", f"onset {sample.onset} lies before {first}")
+            return Source({sample.first_frame: path}, video=True)
+        if not path.is_dir():
+            what = "no video" if path.exists() else "no such folder or video"
+            raise SampleError("missing_file", f"{sample.path}: {what}")
         listed = frames(path, root)
     except ValueError as error:
         raise SampleError("bad_path", str(error)) from error
     except OSError as error:
-        raise SampleError("missing_file", f"{sample.path}: {error.strerror}") from error
+        name = Path(error.filename or "").name
+        where = sample.path if name in ("", path.name) else f"{sample.path}/{name}"
+        raise SampleError("missing_file", f"{where}: {error.strerror}") from error
     wanted = range(sample.onset, sample.offset + 1)
     missing = [number for number in wanted if number not in listed]
     holes_are_known = sample.missing_frames == "nearest" and len(missing) < len(wanted)
@@ -101,19 +104,24 @@ def nearest(number: int, there: Iterable[int]) -> int:
 def check_whole(path: Path, data: bytes) -> None:
     """Refuse an image that ends before its end mark, as half a download does.
 
-    Decoders fill the rest of a cut JPEG with grey and say nothing.
+    Decoders fill the rest of a cut JPEG with grey and say nothing. What kind it is, its first
+    bytes tell: a name may be wrong.
+
+    Raises
+    ------
+    SampleError
+        empty_file, truncated or undecodable.
     """
     if not data:
         raise SampleError("empty_file", f"{path.name}: the file is empty")
-    kind = path.suffix.lower()
-    if kind in (".jpg", ".jpeg"):
+    if data.startswith(b"\xff\xd8"):
         whole = data.rfind(b"\xff\xd9", max(0, len(data) - 4096)) >= 0
-    elif kind == ".png":
+    elif data.startswith(b"\x89PNG"):
         whole = b"IEND" in data[-64:]
-    elif kind == ".bmp":
+    elif data.startswith(b"BM"):
         whole = len(data) >= int.from_bytes(data[2:6], "little")
     else:
-        return
+        raise SampleError("undecodable", f"{path.name}: cannot identify it as JPEG, PNG or BMP")
     if not whole:
         raise SampleError("truncated", f"{path.name}: the image is truncated")
 
@@ -142,9 +150,9 @@ def read_images(
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise SampleError("changed", f"{path.name}: gone since the run began") from error
+            raise _gone(path) from error
         if digest(data) != digests[path]:
-            raise SampleError("changed", f"{path.name}: changed since the run began")
+            raise _changed(path)
         check_whole(path, data)
         picture = decode(data, path.name)
         size = size or picture.shape
@@ -185,13 +193,32 @@ def decode(data: bytes, name: str) -> Array:
         raise SampleError(code, f"{name}: {error}") from error
 
 
+def open_video(path: Path) -> Any:
+    """A video's container, to be closed by whoever asked; titles in any encoding do no harm.
+
+    Raises
+    ------
+    av.FFmpegError
+        If it is no video, or a list of other files under a video's name.
+    """
+    import av
+
+    return av.open(
+        str(path), options={"format_whitelist": CONTAINERS}, metadata_errors="backslashreplace"
+    )
+
+
 def read_video(
-    path: Path, first_frame: int, wanted: Collection[int], count: bool = True
+    path: Path, known: str, first_frame: int, wanted: Collection[int], count: bool = True
 ) -> Iterator[tuple[int, Array]]:
     """Decode the wanted frames of a video one after another, holding no others in memory.
 
+    Only when all are asked for is it known whether they are those of the scan: a result made of
+    them must wait until the iterator ends.
+
     Parameters
     ----------
+    known : digest that the file was scanned with
     wanted : numbers of frames; they come in the video's order
     count : decode on to the end and count. A header that promises more than there is means a
         broken copy, whose frame numbers cannot be trusted.
@@ -203,15 +230,32 @@ def read_video(
     Raises
     ------
     SampleError
-        undecodable, short_video or missing_frame.
+        changed, undecodable, unsupported, short_video or missing_frame.
     """
+    try:
+        yield from _video_frames(path, first_frame, wanted, count)
+    except SampleError:
+        _unchanged(path, known)  # a broken video in the place of a whole one is a change first
+        raise
+    _unchanged(path, known)
+
+
+def _video_frames(
+    path: Path, first_frame: int, wanted: Collection[int], count: bool
+) -> Iterator[tuple[int, Array]]:
     import av
 
     left = set(wanted)
     number = first_frame - 1
     try:
-        with av.open(str(path)) as container:
+        with open_video(path) as container:
+            if not container.streams.video:
+                raise SampleError("undecodable", f"{path.name}: holds no video stream")
             stream = container.streams.video[0]
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if width * height > MOST_PIXELS:
+                size = f"frames of {width}×{height} px, larger than any camera's"
+                raise SampleError("unsupported", f"{path.name}: {size}")
             promised = stream.frames
             for number, frame in enumerate(_decoded(container, stream), start=first_frame):
                 if number in left:
@@ -220,8 +264,9 @@ def read_video(
                     yield number, np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
                 if not left and not count:
                     return
-    except (av.FFmpegError, IndexError) as error:
-        raise SampleError("undecodable", f"{path.name}: not a readable video ({error})") from error
+    except av.FFmpegError as error:  # its text names the path, and a store may not
+        reason = f"not a readable video ({error.strerror})"
+        raise SampleError("undecodable", f"{path.name}: {reason}") from error
     there = number - first_frame + 1
     if there < promised:
         raise SampleError(
@@ -232,6 +277,24 @@ def read_video(
             "missing_frame",
             f"{path.name}: frame {min(left)} is missing; the video holds {first_frame} … {number}",
         )
+
+
+def _unchanged(path: Path, known: str) -> None:
+    """Refuse a file whose bytes are not those that the scan has seen."""
+    try:
+        now = file_digest(path)
+    except OSError as error:
+        raise _gone(path) from error
+    if now != known:
+        raise _changed(path)
+
+
+def _gone(path: Path) -> SampleError:
+    return SampleError("changed", f"{path.name}: gone since the run began")
+
+
+def _changed(path: Path) -> SampleError:
+    return SampleError("changed", f"{path.name}: changed since the run began")
 
 
 def _decoded(container, stream) -> Iterator:  # type: ignore[no-untyped-def, type-arg]

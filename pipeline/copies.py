@@ -15,11 +15,17 @@ from pipeline.manifest import Manifest, read_manifest
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Somebody's copy of a dataset."""
+    """Somebody's copy of a dataset.
+
+    Parameters
+    ----------
+    ours : its folder is only where a manifest lies, not one that was named or has a known name
+    """
 
     name: str
     dataset: Dataset
     root: Path
+    ours: bool = False
 
     def manifest(self, engine: Engine) -> Manifest:
         """Its samples; a dataset that is made here is made first."""
@@ -57,13 +63,17 @@ def find(datasets: Sequence[str], roots: Sequence[str]) -> list[Copy]:
         if path.suffix.lower() == ".csv":
             # clips/manifest.csv is called clips, nir.csv is called nir
             name = path.resolve().parent.name if path.stem == "manifest" else path.stem
+            if any("\ud800" <= c <= "\udfff" for c in name):  # bytes that no store can hold
+                raise MerError(f"{dataset}: its name is not UTF-8", "rename it", USAGE)
             reader = Dataset(lambda _, p=path, n=name: read_manifest(p, n), "a manifest")  # type: ignore[misc]
             usual = path.parent
         else:
             name = choose("dataset", dataset, base.names(), "give a manifest CSV")
             reader = base.load(name)
             usual = Path(os.environ.get("MER_DATA", "data")) / name
-        found.append(Copy(name, reader, known.pop(name, known.pop("", usual))))
+        given = known.pop(name, known.pop("", None))
+        ours = given is None and path.suffix.lower() == ".csv"
+        found.append(Copy(name, reader, given or usual, ours))
     if known:
         raise MerError(f"--root {next(iter(known))}=…: not among the datasets", "check it", USAGE)
     if len({copy.name for copy in found}) < len(found):
@@ -71,10 +81,28 @@ def find(datasets: Sequence[str], roots: Sequence[str]) -> list[Copy]:
     return found
 
 
+def refuse_inside(copies: Sequence[Copy], out: Path) -> None:
+    """See to it that nothing is written into a dataset's folder.
+
+    Whoever keeps clips, manifest and stores in one folder of their own may.
+
+    Raises
+    ------
+    MerError
+        Exit code 2.
+    """
+    for copy in copies:
+        if not copy.ours and out.resolve().is_relative_to(copy.root.resolve()):
+            cause = f"--out {out} lies inside the dataset's folder {copy.root}"
+            raise MerError(cause, "nothing in there is changed: name a folder elsewhere", USAGE)
+
+
 def _split(root: str, n_datasets: int) -> tuple[str, Path]:
     name, equals, folder = root.partition("=")
-    if equals and "/" not in name:
-        return name, Path(folder)
-    if n_datasets > 1:
+    if not equals or "/" in name:
+        name, folder = "", root
+    if not folder:  # a shell variable that is not set
+        raise MerError(f"--root {root}: names no folder", "give the dataset's folder", USAGE)
+    if not name and n_datasets > 1:
         raise MerError(f"--root {root}: of which dataset?", "write --root NAME=DIR", USAGE)
-    return "", Path(root)
+    return name, Path(folder)

@@ -20,7 +20,7 @@ import numpy as np
 
 from features import base
 from features.base import Array, content_key, file_digest
-from features.console import MerError
+from features.console import MerError, printable
 from pipeline.align import Rows, alignment, places_in
 from pipeline.cache import Cache, Kept, folder
 from pipeline.clips import Source, nearest, read_images, read_video, window
@@ -148,7 +148,8 @@ def compute(task: Task) -> Outcome:
     except (MerError, OSError):
         raise  # not of this sample but of the run: no model, no space
     except Exception as error:
-        outcome.failure = (outcome.stage, "unexpected", f"{type(error).__name__}: {error}")
+        told = printable(f"{type(error).__name__}: {error}")
+        outcome.failure = (outcome.stage, "unexpected", told)
     return outcome
 
 
@@ -292,7 +293,7 @@ def read(work: Work, wanted: Sequence[int], count: bool = True) -> Iterator[tupl
     task = work.task
     if task.video:
         ((first, path),) = task.files.items()
-        frames = read_video(path, first, wanted, count)
+        frames = read_video(path, task.digests[path], first, wanted, count)
     else:
         frames = read_images(task.files, task.digests, wanted)
     while True:

@@ -69,5 +69,5 @@ def write_ledger(store: Path, failures: Collection[Failure]) -> None:
         rows = sorted((asdict(failure) for failure in failures), key=lambda row: row["sample_id"])
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
         write_durably(path, "".join(lines).encode())
-    else:
-        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.unlink()

@@ -127,7 +127,7 @@ def _image_number(entry: os.DirEntry[str]) -> int | None:
 def _stay(root: Path, path: Path, name: str) -> Path:
     real, home = os.path.realpath(path), os.path.realpath(root)
     if os.path.commonpath((real, home)) != home:
-        raise ValueError(f"path {name!r} leaves the root by a link, to {real}")
+        raise ValueError(f"path {name!r} leaves the root by a link")
     return Path(real)
 
 

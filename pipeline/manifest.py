@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -28,6 +27,8 @@ TEXTS = (
     "note",
 )
 LAST_FRAME = 2**31 - 1  # a store keeps frame numbers as int32
+MOST_FRAMES = 1_000_000  # of a clip; a wrong offset must not fill the memory with frame numbers
+HIGHEST_FPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,16 @@ class Sample:
             raise ValueError(f"onset {self.onset} lies after offset {self.offset}")
         if self.onset == self.offset:
             raise ValueError(f"onset and offset are the same frame, {self.onset}: nothing moves")
+        if self.offset - self.onset >= MOST_FRAMES:
+            raise ValueError(
+                f"onset {self.onset} … offset {self.offset} are more than {MOST_FRAMES} frames"
+            )
         if not self.onset < self.apex <= self.offset:
             raise ValueError(
                 f"apex {self.apex} lies outside onset {self.onset} … offset {self.offset}"
             )
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise ValueError(f"fps is {self.fps}; expected a number above 0")
+        if not 0 < self.fps <= HIGHEST_FPS:  # NaN is neither
+            raise ValueError(f"fps is {self.fps}; expected a number above 0, to {HIGHEST_FPS}")
         if self.apex_source not in APEX_SOURCES:
             raise ValueError(f"apex_source is {self.apex_source!r}, none of {APEX_SOURCES}")
         if self.missing_frames not in MISSING_FRAMES:

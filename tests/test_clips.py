@@ -1,12 +1,13 @@
 import io
+from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from features.base import digest
-from pipeline import clips
+from features.base import digest, file_digest
 from pipeline.clips import ClipConfig, check_whole, decode, find, read_images, read_video, window
 from pipeline.errors import SampleError
 from pipeline.manifest import Sample
@@ -18,6 +19,11 @@ SAMPLE = Sample("s", "own", "01", "c", "c", 1, 3, 5, 8, 100.0)
 def pictures(n: int, size: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
     """Each frame says its number: its grey level is 10 × its place."""
     return [np.full((*size, 3), 10 * (i + 1), np.uint8) for i in range(n)]
+
+
+def video(path: Path, first: int, wanted: Collection[int], count: bool = True):
+    """Its frames, read with the digest that it has now."""
+    return read_video(path, file_digest(path), first, wanted, count)
 
 
 def encoded(picture: np.ndarray, kind: str, **options: object) -> bytes:
@@ -131,6 +137,20 @@ def test_a_file_that_changed_since_the_scan_is_not_used(tmp_path):
         list(read_images({1: path}, {path: known}, [1]))
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.bmp"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_what_an_image_is_its_bytes_tell_and_not_its_name(name, kind):
+    check_whole(Path(name), encoded(NOISE, kind))
+    with pytest.raises(SampleError, match=name + ": the image is truncated"):
+        check_whole(Path(name), encoded(NOISE, kind)[:900])
+
+
+def test_text_under_the_name_of_an_image_is_no_image_and_not_half_of_one():
+    with pytest.raises(SampleError, match=r"a\.jpg: cannot identify it") as caught:
+        check_whole(Path("a.jpg"), b"no image at all")
+    assert caught.value.code == "undecodable"
+
+
 def test_frames_of_two_sizes_are_no_clip(tmp_path):
     paths = [tmp_path / "1.png", tmp_path / "2.png"]
     for path, size in zip(paths, [(8, 8), (8, 9)], strict=True):
@@ -143,7 +163,7 @@ def test_frames_of_two_sizes_are_no_clip(tmp_path):
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov"])
 def test_a_video_gives_the_frames_asked_for(tmp_path, suffix):
     path = write_video(tmp_path / f"v{suffix}", pictures(12))
-    frames = dict(read_video(path, first_frame=5, wanted=(9, 5)))
+    frames = dict(video(path, 5, (9, 5)))
     assert list(frames) == [5, 9]
     assert frames[5].shape == (48, 64, 3)
     assert [round(frame.mean() / 10) for frame in frames.values()] == [1, 5]
@@ -157,7 +177,7 @@ def test_a_video_that_breaks_off_before_its_header_says_is_refused(tmp_path, suf
         front_loaded(path)
     cut_in_half(path)
     with pytest.raises(SampleError, match=r"promises 40 frames, \d+ decode") as caught:
-        list(read_video(path, 1, (1, 3)))
+        list(video(path, 1, (1, 3)))
     assert caught.value.code == "short_video"
 
 
@@ -190,7 +210,7 @@ def test_a_video_of_a_phone_held_upright_is_seen_upright(tmp_path):
         n.to_bytes(4, "big", signed=True) for n in quarter_clockwise
     )
     path.write_bytes(data)
-    ((_, frame),) = read_video(path, 1, (3,))
+    ((_, frame),) = video(path, 1, (3,))
     assert frame.shape == (64, 48, 3)
     assert frame[:32, 24:].mean() > 200  # now top right
     assert frame[32:, :24].mean() < 60
@@ -199,14 +219,14 @@ def test_a_video_of_a_phone_held_upright_is_seen_upright(tmp_path):
 def test_a_frame_beyond_the_end_of_a_video_is_named(tmp_path):
     path = write_video(tmp_path / "v.avi", pictures(12))
     with pytest.raises(SampleError, match=r"frame 13 is missing; the video holds 1 … 12"):
-        list(read_video(path, 1, (1, 13)))
+        list(video(path, 1, (1, 13)))
 
 
 def test_a_look_at_the_first_frame_does_not_read_the_whole_video(tmp_path):
     noisy = np.random.default_rng(1).integers(0, 256, (40, 48, 64, 3)).astype(np.uint8)
     path = write_video(tmp_path / "v.avi", noisy)
     cut_in_half(path)  # it cannot be read to the end
-    ((number, _),) = read_video(path, 1, (1,), count=False)
+    ((number, _),) = video(path, 1, (1,), count=False)
     assert number == 1
 
 
@@ -214,7 +234,74 @@ def test_a_look_at_the_first_frame_does_not_read_the_whole_video(tmp_path):
 def test_what_is_no_video_is_refused(tmp_path, data):
     (tmp_path / "v.avi").write_bytes(data)
     with pytest.raises(SampleError, match="not a readable video"):
-        list(read_video(tmp_path / "v.avi", 1, (1, 2)))
+        list(video(tmp_path / "v.avi", 1, (1, 2)))
+
+
+@pytest.mark.parametrize("count", [True, False])
+def test_a_video_that_changed_since_the_scan_is_not_used(tmp_path, count):
+    path = write_video(tmp_path / "v.avi", pictures(12))
+    known = file_digest(path)
+    assert len(list(read_video(path, known, 1, (1, 3), count))) == 2
+    write_video(path, pictures(12)[::-1])
+    with pytest.raises(SampleError, match=r"v\.avi: changed since the run began") as caught:
+        list(read_video(path, known, 1, (1, 3), count))
+    assert caught.value.code == "changed"
+    cut_in_half(path)  # a change comes first: whoever mends the copy must not look for a defect
+    with pytest.raises(SampleError, match=r"v\.avi: changed since the run began"):
+        list(read_video(path, known, 1, (1, 20), count))
+    path.unlink()
+    with pytest.raises(SampleError, match=r"v\.avi: gone since the run began") as caught:
+        list(read_video(path, known, 1, (1, 3), count))
+    assert caught.value.code == "changed"
+
+
+def test_a_video_that_changes_while_it_is_read_is_not_used(tmp_path):
+    path = write_video(tmp_path / "v.avi", pictures(12))
+    reading = read_video(path, file_digest(path), 1, (1, 12))
+    assert next(reading)[0] == 1
+    write_video(tmp_path / "new.avi", pictures(11)).replace(path)  # the old one stays open
+    with pytest.raises(SampleError, match="changed since the run began"):
+        list(reading)
+
+
+def test_a_list_of_other_files_is_no_video_and_none_of_them_is_opened(tmp_path):
+    write_video(tmp_path / "other.avi", pictures(12))
+    (tmp_path / "v.avi").write_text("ffconcat version 1.0\nfile other.avi\n")
+    with pytest.raises(SampleError, match="not a readable video"):
+        list(video(tmp_path / "v.avi", 1, (1, 2)))
+
+
+def test_a_video_whose_title_is_not_utf8_is_read(tmp_path):
+    path = write_video(tmp_path / "v.avi", pictures(12))
+    data = path.read_bytes()
+    assert b"ISFT" in data  # the name of the software, among a file's titles
+    path.write_bytes(data.replace(b"Lavf", "Lävf".encode("latin-1")))
+    assert list(dict(video(path, 1, (1, 2)))) == [1, 2]
+
+
+def test_a_message_about_a_video_does_not_tell_where_it_lies(tmp_path):
+    (tmp_path / "v.avi").write_bytes(b"not a video" * 50)
+    with pytest.raises(SampleError) as caught:
+        list(video(tmp_path / "v.avi", 1, (1, 2)))
+    assert str(tmp_path) not in caught.value.message
+    assert caught.value.message.startswith("v.avi: not a readable video (Invalid data found")
+
+
+def test_a_small_file_of_huge_frames_is_refused_before_one_is_made(tmp_path):
+    import av
+
+    path = tmp_path / "v.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 9000, 8000, "gray"
+        frame = av.VideoFrame(9000, 8000, "gray")
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert path.stat().st_size < 200_000
+    with pytest.raises(SampleError, match="frames of 9000×8000 px") as caught:
+        list(video(path, 1, (1, 1)))
+    assert caught.value.code == "unsupported"
 
 
 def test_a_long_video_is_read_in_the_memory_of_a_few_frames(tmp_path):
@@ -222,7 +309,7 @@ def test_a_long_video_is_read_in_the_memory_of_a_few_frames(tmp_path):
 
     path = write_video(tmp_path / "v.avi", (pictures(1, (240, 320))[0] for _ in range(300)))
     tracemalloc.start()
-    for _ in clips.read_video(path, 1, range(1, 251)):
+    for _ in video(path, 1, range(1, 251)):
         pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

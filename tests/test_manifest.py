@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from features.console import MerError
 from pipeline.manifest import (
     COLUMNS,
+    HIGHEST_FPS,
     LAST_FRAME,
+    MOST_FRAMES,
     BadRow,
     Sample,
     gather,
@@ -30,7 +32,7 @@ PATH = NAME.filter(lambda name: name not in (".", "..") and not name.startswith(
 @st.composite
 def samples(draw):
     onset = draw(st.integers(0, LAST_FRAME - 1))
-    offset = draw(st.integers(onset + 1, LAST_FRAME))
+    offset = draw(st.integers(onset + 1, min(onset + MOST_FRAMES - 1, LAST_FRAME)))
     return Sample(
         sample_id=draw(NAME),
         dataset=draw(NAME),
@@ -41,7 +43,7 @@ def samples(draw):
         onset=onset,
         apex=draw(st.integers(onset + 1, offset)),
         offset=offset,
-        fps=draw(st.floats(min_value=0, exclude_min=True, allow_infinity=False)),
+        fps=draw(st.floats(0, HIGHEST_FPS, exclude_min=True)),
         emotion=draw(TEXT),
         action_units=draw(TEXT),
         apex_source=draw(st.sampled_from(["sheet", "patched", "estimated", "midpoint"])),
@@ -134,6 +136,8 @@ def test_what_spreadsheets_make_of_a_csv_is_read(read, text):
         ("s1,c1,10,20,15,nan", "fps is nan"),
         ("s1,c1,10,20,15,0", "fps is 0"),
         ("s1,c1,10,20,15,inf", "fps is inf"),
+        ("s1,c1,10,20,15,1e308", "fps is 1e\\+308"),
+        ("s1,c1,10,2147483647,15,200", "more than 1000000 frames"),
         ("s1,c1,10,20,15,'200", "fps is"),
         (",c1,10,20,15,200", "subject is empty"),
         ("s1,,10,20,15,200", "not below the root"),

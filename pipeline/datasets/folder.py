@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from features.console import MerError, printable
+from pipeline.clips import open_video
 from pipeline.datasets.base import Dataset
 from pipeline.listing import IMAGES, VIDEOS, folders, frames, inside
 from pipeline.manifest import BadRow, Manifest, Sample, gather, midpoint, slug
@@ -74,7 +75,7 @@ def count_frames(path: Path) -> tuple[int, float]:
         raise ValueError("not a regular file")
     count = 0
     try:
-        with av.open(str(path)) as container:
+        with open_video(path) as container:
             if not container.streams.video:
                 raise ValueError("holds no video stream")
             stream = container.streams.video[0]
@@ -82,8 +83,8 @@ def count_frames(path: Path) -> tuple[int, float]:
             rate = stream.average_rate
             for _ in container.decode(stream):
                 count += 1
-    except (av.FFmpegError, UnicodeError) as error:
-        raise ValueError(f"stops decoding after {count} frames ({error})") from error
+    except av.FFmpegError as error:
+        raise ValueError(f"stops decoding after {count} frames ({error.strerror})") from error
     if not rate:
         raise ValueError("its header states no frames per second")
     return count, float(rate)
