@@ -1,6 +1,7 @@
 """The ledger of failures: which samples are not in a store, why, and how many may be missing."""
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -51,10 +52,12 @@ def tolerance(text: str) -> Tolerance:
     ValueError
         If it is neither.
     """
-    number, percent, rest = text.strip().partition("%")
-    if rest or (percent and not 0 <= Fraction(number) <= 100) or (not percent and int(number) < 0):
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text.strip())
+    number = Fraction(match[1]) if match else Fraction(-1)
+    share = bool(match and match[2])
+    if number < 0 or (number > 100 if share else number.denominator > 1):
         raise ValueError(f"{text!r} is neither a share such as 5% nor a number of samples")
-    return Tolerance(Fraction(number) / 100) if percent else Tolerance(Fraction(0), int(number))
+    return Tolerance(number / 100) if share else Tolerance(Fraction(0), int(number))
 
 
 def ledger_of(store: Path) -> Path:
