@@ -115,15 +115,15 @@ class Engine:
     def _remote(self) -> Any:
         from distributed import Client
 
-        host = urlsplit(str(self._scheduler)).hostname
-        if str(self._scheduler).startswith("tcp://") and host not in LOOPBACK:
-            click.echo(
-                f"{self._scheduler}: nothing on the way is encrypted, and whoever reaches a"
-                " scheduler can run code there; tls:// is for networks with others on them",
-                err=True,
-            )
+        if told := exposed(str(self._scheduler)):
+            click.echo(told, err=True)
         try:
             client = Client(self._scheduler, timeout="10s")
+        except TypeError as error:  # what Dask says to tls:// without certificates
+            raise MerError(
+                f"{self._scheduler}: Dask has no certificates to show there",
+                "name them in its settings: DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its kin",
+            ) from error
         except (OSError, ValueError) as error:
             raise MerError(
                 f"{self._scheduler}: no Dask scheduler answers ({type(error).__name__})",
@@ -170,6 +170,16 @@ def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], t
     for _, result in follow(engine.map(function, items), len(items), title):
         if isinstance(result, BaseException):
             raise result
+
+
+def exposed(scheduler: str) -> str:
+    """What to know of a scheduler whose wire others can read; nothing if they cannot."""
+    if not scheduler.startswith("tcp://") or urlsplit(scheduler).hostname in LOOPBACK:
+        return ""
+    return (
+        f"{scheduler}: nothing on the way is encrypted, and whoever reaches a scheduler can run"
+        " code there; tls:// is for networks with others on them"
+    )
 
 
 def _count(client: Any) -> int:
