@@ -6,7 +6,9 @@ Exit codes: 0 all well · 1 error · 2 usage · 3 finished, some samples failed 
 
 import difflib
 import errno
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
 from typing import Any
@@ -30,6 +32,16 @@ class MerError(Exception):
 
 class Interrupted(BaseException):
     """The batch system asked us to stop; like Ctrl-C, no `except Exception` may keep it."""
+
+
+def stop_on_sigterm() -> None:
+    """Let a batch system's SIGTERM end a run as Ctrl-C does: resumable, exit code 130."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Interrupted
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 def examples(*lines: str) -> str:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.console import SOME_FAILED, USAGE, MerError, Rim, examples, printable
+from features.console import (
+    SOME_FAILED,
+    USAGE,
+    MerError,
+    Rim,
+    examples,
+    printable,
+    stop_on_sigterm,
+)
 
 if TYPE_CHECKING:
     from pipeline.cache import Cache
@@ -106,7 +114,7 @@ def run(
     """
     from features import protocol as protocols
     from pipeline import cache, copies, recipe, told
-    from pipeline.engine import Engine, stop_on_sigterm
+    from pipeline.engine import Engine
     from pipeline.manifest import taking_part
     from pipeline.run import make_store
     from pipeline.scan import Scan, scan
@@ -317,7 +325,7 @@ def report(
     """
     from features.store import Store
     from pipeline import cache, copies
-    from pipeline.engine import Engine, stop_on_sigterm
+    from pipeline.engine import Engine
     from pipeline.report import report as write
     from pipeline.scan import Scan, scan
 

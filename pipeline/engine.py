@@ -5,9 +5,7 @@ On this machine: processes of one thread each, started anew and never forked, bo
 
 import logging
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from features.console import Interrupted, MerError
+from features.console import MerError
 from features.progress import follow
 
 # Ctrl-C goes to every process of a terminal; it is the client's to answer, which then closes us.
@@ -233,13 +231,3 @@ def _called(function: Callable[[Any], Any], item: Any) -> Any:
         return function(item)
     except Exception as error:
         return error
-
-
-def stop_on_sigterm() -> None:
-    """Let a batch system's SIGTERM end a run as Ctrl-C does: resumable, exit code 130."""
-
-    def stop(number: int, frame: object) -> None:
-        raise Interrupted
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)

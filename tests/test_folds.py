@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from features import protocol
 from features.console import MerError
 from train.folds import Fold, check, folds
 
@@ -36,3 +37,50 @@ def test_one_clip_under_two_subjects_is_refused():
 
 def test_one_clip_twice_under_one_subject_leaks_nothing():
     assert len(folds(GROUP, np.array(list("vvxyz"), object))) == 3
+
+
+def annotated(rule, people=3):
+    """Two samples a class and person of every dataset of a protocol, and what it does not take."""
+    parts = rule.parts or {"casme2": None, "samm": None}
+    for dataset, part in parts.items():
+        labels = part.classes if part else ("anger", "disgust")
+        for subject in range(people):
+            for label in [*labels, "no such label"]:
+                for take in range(2):
+                    yield dataset, f"{subject}", label, f"{dataset}-{subject}-{label}-{take}"
+
+
+def taken(rule):
+    """Person and digest of each sample that a protocol takes."""
+    group, digest = [], []
+    for dataset, subject, label, sample_id in annotated(rule):
+        if rule.label(dataset, sample_id, label, label):
+            group.append(f"{dataset}/{subject}")
+            digest.append(sample_id)
+    return np.array(group, object), np.array(digest, object)
+
+
+RULES = [name for name in protocol.names() if not protocol.load(name).several_labels]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_no_fold_of_a_protocol_shares_a_person_or_a_clip(name):
+    group, digest = taken(protocol.load(name))
+    made = folds(group, digest)
+    assert {fold.name for fold in made} == set(group)
+    assert len(made) == 3 * len({person.partition("/")[0] for person in group})
+    for fold in made:
+        assert not set(group[fold.train]) & set(group[fold.test])
+        assert not set(digest[fold.train]) & set(digest[fold.test])
+        assert len(fold.train) + len(fold.test) == len(group)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_clip_planted_under_a_second_person_is_found_in_every_protocol(name):
+    group, digest = taken(protocol.load(name))
+    other = np.flatnonzero(group != group[0])[-1]
+    digest[other] = digest[0]
+    with pytest.raises(MerError, match="1 clips are trained on and tested") as refusal:
+        folds(group, digest)
+    assert group[0] in refusal.value.cause
+    assert group[other] in refusal.value.cause

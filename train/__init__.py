@@ -6,6 +6,7 @@
     folds.py                who is tested when; a leak is refused                 folds
         │  workers.py       folds × seeds, in processes (CPU) or in turn (CUDA)
         │      fit.py       one fold: a fixed number of epochs, the last one kept
+        │      work.py      what is done already, if the run is interrupted; checkpoint.py
         ▼
     predictions.py          every test sample once a seed                         predictions.csv
         │  scores.py        pooled over all folds, then mean ± sd over seeds

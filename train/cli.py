@@ -5,7 +5,15 @@ from pathlib import Path
 
 import click
 
-from features.console import RimCommand, examples, printable
+from features.console import (
+    INTERRUPTED,
+    Interrupted,
+    MerError,
+    RimCommand,
+    examples,
+    printable,
+    stop_on_sigterm,
+)
 from train.config import FitConfig
 
 DEFAULT = FitConfig()
@@ -55,6 +63,18 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     help="Processes on the CPU; never changes a number.",
 )
 @click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    metavar="SECONDS",
+    help="What a killed fit may lose; never changes a number.",
+)
+@click.option(
+    "--keep-networks",
+    is_flag=True,
+    help="Put the network of every fit into runs/NAME/checkpoints/, as safetensors and JSON.",
+)
+@click.option(
     "--shuffle-labels",
     is_flag=True,
     help="The control: with labels permuted, scores must fall to chance.",
@@ -80,6 +100,8 @@ def cli(
     weight_decay: float,
     device: str,
     workers: int | None,
+    checkpoint_every: float,
+    keep_networks: bool,
     shuffle_labels: bool,
     out: Path,
     force: bool,
@@ -89,12 +111,20 @@ def cli(
 
     The number of epochs is fixed beforehand, the last one is scored, and nothing is chosen
     on a test subject. The predictions of all folds are pooled before they are scored.
+
+    An interrupted run goes on when the same command is given again: what is done is kept in
+    runs/.NAME.work/ until the run is whole.
     """
     from train.run import Request, run  # --help need not load torch
 
     config = FitConfig(epochs, batch_size, learning_rate, weight_decay)
     request = Request(features, model, protocol, seeds, config, shuffle_labels)
-    results = run(request, out, device, workers, force)
+    stop_on_sigterm()
+    try:
+        results = run(request, out, device, workers, force, keep_networks, checkpoint_every)
+    except (KeyboardInterrupt, Interrupted) as error:
+        remedy = "run the same command again: finished fits are kept"
+        raise MerError("interrupted", remedy, INTERRUPTED) from error
     if as_json:
         click.echo(json.dumps(results, indent=1, ensure_ascii=False))
         return

@@ -3,6 +3,9 @@
 runs/NAME/predictions.csv   every test sample once a seed
           results.json      scores, and all that is needed to repeat them
           config.toml       what was asked for
+          checkpoints/      the networks, if they are kept
+
+Until it is whole, what is done lies in runs/.NAME.work/: work.py.
 """
 
 import json
@@ -10,8 +13,9 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +23,23 @@ import blake3
 import numpy as np
 import torch
 
-from features.base import Array
+from features.base import Array, array_digest, canonical_json, digest, file_digest
 from features.console import USAGE, MerError
 from features.disk import sync
 from features.progress import follow
 from features.protocol import load as load_protocol
 from features.store import Store
+from train import checkpoint
 from train.config import FitConfig
 from train.data import Examples, read
 from train.folds import Fold, folds
 from train.models import base
 from train.predictions import Predictions, Row, write
 from train.scores import scores
+from train.work import tell, work_folder
 from train.workers import Job, Task, compute, usable_cores
 
+NETWORKS = "checkpoints"
 MARK = "predictions.csv"  # a folder that holds it holds a whole run
 
 
@@ -57,7 +64,13 @@ class Request:
 
 
 def run(
-    request: Request, out: Path, device: str, workers: int | None, force: bool
+    request: Request,
+    out: Path,
+    device: str,
+    workers: int | None,
+    force: bool,
+    keep_networks: bool = False,
+    seconds: float = 30.0,
 ) -> dict[str, Any]:
     """Train and test all folds under all seeds, and write the run folder.
 
@@ -66,6 +79,8 @@ def run(
     device : "auto", "cpu" or "cuda"
     workers : processes on the CPU; None for one a core. Never changes the numbers.
     force : replace the run that is at `out`
+    keep_networks : put the network of every fit into the run
+    seconds : of work that a fit may lose if it is killed. Never changes the numbers.
 
     Returns
     -------
@@ -77,17 +92,25 @@ def run(
         If anything asked for cannot be had, before the first fit where that can be known.
     """
     start = time.monotonic()
+    check_place(out, force)
     device = choose_device(device)
     model = base.load(request.model)
-    with run_folder(out, force) as partial:
-        protocol = load_protocol(request.protocol)
-        examples = read(request.features, model, protocol)
-        made = folds(examples.group, examples.digest)
-        tasks = plan(request, examples, made)
-        job = Job(request.model, len(examples.classes), examples.x.numpy(), request.fit, device)
-        done = compute(job, tasks, min(workers or usable_cores(), len(made)))
-        fitted = follow(done, len(tasks), "fits")
-        predictions = tabulate(out.name, examples, request.fit.epochs, fitted)
+    examples = read(request.features, model, load_protocol(request.protocol))
+    made = folds(examples.group, examples.digest)
+    tasks = plan(request, examples, made)
+    store = describe(request.features)
+    of = identity(request, examples, tasks, store, device)
+    with work_folder(out, of, seconds, keep_networks) as work:
+        kept = [(task, work.fit(task.seed, task.fold).recover()) for task in tasks]
+        finished = [(task, found) for task, found in kept if found is not None]
+        if finished:
+            tell(f"{work.folder}: {len(finished)} of {len(tasks)} fits are finished and kept")
+        left = [task for task, found in kept if found is None]
+        x = examples.x.numpy()
+        job = Job(request.model, len(examples.classes), x, request.fit, device, work)
+        with closing(compute(job, left, min(workers or usable_cores(), len(made)))) as fitting:
+            fitted = follow(chain(finished, fitting), len(tasks), "fits")
+            predictions = tabulate(out.name, examples, request.fit.epochs, fitted)
         results = {
             "run": out.name,
             **asked(request),
@@ -95,16 +118,46 @@ def run(
             "scores": scores(predictions),
             "left_out": examples.left_out,
             "differences": examples.differences,
-            "store": describe(request.features),
+            "store": store,
             "device": device_name(device),
             "torch": torch.__version__,
             "seconds": round(time.monotonic() - start, 1),
         }
-        write(partial / MARK, predictions)
-        text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-        (partial / "results.json").write_text(text + "\n", encoding="utf-8")
-        (partial / "config.toml").write_text(toml(asked(request)), encoding="utf-8")
+        with run_folder(out, force) as partial:
+            write(partial / MARK, predictions)
+            text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+            (partial / "results.json").write_text(text + "\n", encoding="utf-8")
+            (partial / "config.toml").write_text(toml(asked(request)), encoding="utf-8")
+            if keep_networks:
+                shutil.copytree(work.networks, partial / NETWORKS)
     return results
+
+
+def identity(
+    request: Request,
+    examples: Examples,
+    tasks: Sequence[Task],
+    store: Mapping[str, str],
+    device: str,
+) -> dict[str, Any]:
+    """All that a fit's numbers depend on beside its seed and fold: what is kept is kept under it.
+
+    The store's path is no part of it, the processor's instructions are: they change last bits.
+    """
+    rows = [[t.seed, t.fold, *map(array_digest, (t.truth, t.train, t.test))] for t in tasks]
+    code = sorted(Path(__file__).parent.rglob("*.py"))
+    return {
+        **{name: value for name, value in asked(request).items() if name != "features"},
+        "store_key": store["key"],
+        "store_blake3": store["blake3"],
+        "samples": array_digest(examples.x.numpy()),
+        "classes": list(examples.classes),
+        "folds": digest(canonical_json(rows).encode()),
+        "code": digest(canonical_json([file_digest(path) for path in code]).encode()),
+        "torch": torch.__version__,
+        "device": device_name(device),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def plan(request: Request, examples: Examples, made: Sequence[Fold]) -> list[Task]:
@@ -186,12 +239,8 @@ def describe(path: Path) -> dict[str, str]:
     return {"name": path.name, "key": key, "blake3": blake3.blake3().update_mmap(path).hexdigest()}
 
 
-@contextmanager
-def run_folder(out: Path, force: bool) -> Iterator[Path]:
-    """Give a folder to write a run into; put it in place if all went well.
-
-    A folder that holds predictions.csv holds a whole run: in one that exists already, the
-    old predictions go first and the new ones come last. Files of other names are left alone.
+def check_place(out: Path, force: bool) -> None:
+    """Refuse a place where a run may not be written.
 
     Raises
     ------
@@ -202,17 +251,36 @@ def run_folder(out: Path, force: bool) -> Iterator[Path]:
         raise MerError(f"{out} holds a run already", "choose another --out, or --force", USAGE)
     if out.exists() and not out.is_dir():
         raise MerError(f"{out} is no folder", "choose another --out", USAGE)
+
+
+@contextmanager
+def run_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Give a folder to write a run into; put it in place if all went well.
+
+    A folder that holds predictions.csv holds a whole run: in one that exists already, the
+    old predictions and networks go first and the new predictions come last. Files of other
+    names are left alone.
+
+    Raises
+    ------
+    MerError
+        Exit code 2 (usage): `out` holds a run and `force` is not given, or is no folder.
+    """
+    check_place(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.tmp")
     partial.mkdir(mode=0o700)
     try:
         yield partial
-        for file in partial.iterdir():
-            sync(file)
+        for path in partial.rglob("*"):
+            sync(path)
         if out.exists():
             (out / MARK).unlink(missing_ok=True)
-            for file in sorted(partial.iterdir(), key=lambda file: file.name == MARK):
-                file.replace(out / file.name)
+            checkpoint.remove(out / NETWORKS)
+            files = [path.relative_to(partial) for path in partial.rglob("*") if path.is_file()]
+            for name in sorted(files, key=lambda name: name == Path(MARK)):
+                (out / name).parent.mkdir(mode=0o700, exist_ok=True)
+                (partial / name).replace(out / name)
         else:
             partial.replace(out)
         sync(out.parent)

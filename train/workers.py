@@ -1,5 +1,8 @@
 """Folds × seeds: each fit is alone, so they run in processes; the bits do not depend on how many.
 
+A fit that was left goes on from its last state, and says what it found in a file of its own
+before it says so here.
+
 The networks are so small that a second thread inside one fit costs more than it gains,
 and the number of threads changes the order of sums: one thread a fit, always. On a GPU
 everything runs in this process.
@@ -9,7 +12,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -22,8 +26,12 @@ from torch import Tensor
 from features.base import Array
 from features.console import MerError
 from train.config import FitConfig
-from train.fit import fit, predict, seed_of
+from train.fit import copied, fit, predict, seed_of
 from train.models import base
+from train.work import Work
+
+# A batch system ends a whole group, one by one: our own SIGTERM may come after the workers'.
+GRACE = 1.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,7 @@ class Job:
     Parameters
     ----------
     x : (N, planes, H, W) float32, all samples
+    work : where every fit keeps what it has done; None to keep nothing
     """
 
     model: str
@@ -40,6 +49,7 @@ class Job:
     x: Array
     config: FitConfig
     device: str
+    work: Work | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +69,18 @@ class Task:
     test: Array
 
 
+Fits = Generator[tuple[Task, Array], None, None]
+
+
 def usable_cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0))
 
 
-def compute(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Array]]:
+def compute(job: Job, tasks: Sequence[Task], workers: int) -> Fits:
     """Fit every task; give (task, probabilities (n_test, classes) float32) as each is done.
+
+    To close it before its end stops the fits under way.
 
     Raises
     ------
@@ -79,11 +94,11 @@ def compute(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[tuple[Tas
                 "give a store of more samples",
             )
     workers = min(workers, len(tasks))
-    if workers == 1 or job.device != "cpu":
+    if workers <= 1 or job.device != "cpu":
         x = torch.from_numpy(job.x).to(job.device)
         with one_thread():
             for task in tasks:
-                yield checked(task, fit_and_predict(job, x, task))
+                yield task, fit_and_predict(job, x, task)
     else:
         yield from _in_processes(job, tasks, workers)
 
@@ -93,19 +108,24 @@ def fit_and_predict(job: Job, x: Tensor, task: Task) -> Array:
     train = torch.from_numpy(task.train).to(x.device)
     truth = torch.from_numpy(task.truth).to(x.device)
     seed = seed_of(task.seed, task.fold)
-    model = base.load(job.model)
-    network = fit(model, job.classes, x[train], truth[train], job.config, seed)
-    return predict(network, x[torch.from_numpy(task.test).to(x.device)]).numpy()
+    given = base.load(job.model), job.classes, x[train], truth[train], job.config, seed
+    kept = job.work.fit(task.seed, task.fold) if job.work else None
+    network = fit(*given, kept.newest(), kept.keep) if kept else fit(*given)
+    test = torch.from_numpy(task.test).to(x.device)
+    probabilities = checked(task, predict(network, x[test]).numpy())
+    if kept:
+        kept.finish(probabilities, copied(network.state_dict()))
+    return probabilities
 
 
-def checked(task: Task, probabilities: Array) -> tuple[Task, Array]:
+def checked(task: Task, probabilities: Array) -> Array:
     """Refuse what a diverged network says."""
     if not (abs(probabilities.sum(1) - 1) < 1e-3).all():  # NaN compares false
         raise MerError(
             f"fold {task.fold}, seed {task.seed}: the fit diverged, its output is no number",
             "lower --learning-rate",
         )
-    return task, probabilities
+    return probabilities
 
 
 @contextmanager
@@ -120,28 +140,37 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def no_interrupt() -> Iterator[None]:
-    """Hold Ctrl-C back; processes started inside never get it: it is the parent's to answer."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def no_signals() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back; processes started inside get neither before they ask for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _in_processes(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Array]]:
+def _in_processes(job: Job, tasks: Sequence[Task], workers: int) -> Fits:
     # Spawned: a forked torch hangs in its own thread pool.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,))
+    others = set(multiprocessing.active_children())
+    started: set[multiprocessing.process.BaseProcess] = set()
     try:
-        with no_interrupt():  # the workers start here
+        with no_signals():  # the workers start here
             running: dict[Future[Array], Task] = {pool.submit(_work, task): task for task in tasks}
+            started = set(multiprocessing.active_children()) - others
         for done in as_completed(running):
-            yield checked(running[done], done.result())
+            yield running[done], done.result()
     except BrokenProcessPool as error:
+        time.sleep(GRACE)
         raise MerError(
-            "a worker process died, probably for want of memory", "run again with fewer --workers"
+            "a worker process died, probably for want of memory",
+            "run again with fewer --workers: finished fits are kept",
         ) from error
+    except BaseException:
+        for worker in started:  # not to wait for fits that nobody will ask for
+            worker.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -153,6 +182,8 @@ _x: Tensor
 def _start(job: Job) -> None:
     global _job, _x
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    # Ctrl-C is the parent's to answer. SIGTERM ends a worker at once: what counts is on disk.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
     _job, _x = job, torch.from_numpy(job.x)
 
