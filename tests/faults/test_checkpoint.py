@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from click.testing import CliRunner
 from tests.tiny_store import tiny_store
 from train.checkpoint import read, tensors_of, unsealed
 from train.cli import cli
-from train.work import work_folder
+from train.work import FitWork, work_folder
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-c", "from train.cli import cli; cli()"]
@@ -99,23 +98,18 @@ def expected(store, tmp_path_factory):
 
 @contextmanager
 def signalled(how, when):
-    """Send this process a signal as soon as `when` says."""
-    over = threading.Event()
+    """Send this process a signal after the first state that is kept when `when` says so."""
+    keep, sent = FitWork.keep, []
 
-    def watch():
-        while not over.is_set():
-            if when():
-                os.kill(os.getpid(), how)
-                return
-            time.sleep(0.002)
+    def keep_and_look(self, *given):
+        keep(self, *given)
+        if not sent and when():
+            sent.append(how)
+            os.kill(os.getpid(), how)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FitWork, "keep", keep_and_look)
         yield
-    finally:
-        over.set()
-        watcher.join()
 
 
 @pytest.mark.parametrize(("how", "fits"), [(signal.SIGINT, 0), (signal.SIGTERM, 2)])
