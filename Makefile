@@ -1,6 +1,6 @@
 # Every line below could be typed by hand. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train test test-all lint bench gallery clean
+.PHONY: help setup demo features train test test-all test-faults lint bench gallery clean
 
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -37,7 +37,10 @@ test: setup  ## the test suite, a process a core
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: setup  ## the test suite with the slow tests: the whole demo
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not faults'
+
+test-faults: setup  ## kills, full disks, power cuts, races: every fault test, the long ones too
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'faults or not faults' tests/faults
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -54,6 +57,7 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/warm.py
 	$(BIN)/python benchmarks/whole_demo.py
 
 gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip

@@ -1,15 +1,21 @@
-"""What two workers make of the demo's features, beside the bare kernels. `make bench`.
+"""What the engine costs beside the kernels. `make bench`.
 
-The kernels' time is what one worker's stages take by themselves, decoding included; all that the
-wall shows beyond it (scheduling, shards written and synced) is the engine's.
+First with kernels that only count, 50 ms of CPU each: against plain processes on as many cores,
+and in CPU time of all processes, which other work on the machine does not change.
+
+Then two workers on the demo's features: the kernels' time is what one worker's stages take by
+themselves, decoding included; all that the wall shows beyond it (scheduling, shards written and
+synced) is the engine's.
 """
 
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +27,7 @@ from pipeline.datasets import demo
 from pipeline.engine import Engine, over
 
 RECIPES = ("flow", "dynamic")
+KERNEL_S, ITEMS = 0.05, 300
 
 
 def tasks(root: Path, name: str, cache: Path) -> list[graph.Task]:
@@ -45,7 +52,41 @@ def measured(root: Path, name: str, workers: int, folder: Path) -> tuple[float, 
     return wall, sum(sum(outcome.seconds.values()) for outcome in outcomes)
 
 
+def counted(seconds: float) -> None:
+    """A kernel of so much CPU time."""
+    started = time.process_time()
+    while time.process_time() - started < seconds:
+        pass
+
+
+def spent() -> float:
+    """CPU time of this process and of all that it has started and that live, s."""
+    here = psutil.Process()
+    return sum(sum(one.cpu_times()[:2]) for one in [here, *here.children(recursive=True)])
+
+
+def scheduling() -> Table:
+    """Wall time against plain processes, and CPU beyond the kernels."""
+    items, title = [KERNEL_S] * ITEMS, f"{ITEMS} kernels of {KERNEL_S * 1000:.0f} ms"
+    table = Table("workers", "plain processes", "engine", "wall", "CPU beyond kernels", title=title)
+    for workers in (1, 2):
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            pool.map(counted, items[:8], chunksize=1)
+            started = time.perf_counter()
+            pool.map(counted, items, chunksize=1)
+            plain = time.perf_counter() - started
+        with Engine(workers) as engine:
+            list(engine.map(counted, items[:20]))
+            started, before = time.perf_counter(), spent()
+            list(engine.map(counted, items))
+            wall, cpu = time.perf_counter() - started, spent() - before
+        table.add_row(str(workers), f"{plain:.2f} s", f"{wall:.2f} s", f"{wall / plain:.3f} ×",
+                      f"{100 * (cpu / sum(items) - 1):.1f} %")  # fmt: skip
+    return table
+
+
 def main() -> None:
+    Console(width=100).print(scheduling())
     title = f"96 demo clips on {os.cpu_count()} cores, workers started"
     table = Table("recipe", "bare kernels", "1 worker", "2 workers", "× of kernels / 1.9",
                   title=title)  # fmt: skip

@@ -22,10 +22,10 @@ Motion up to 6 % of the crop's side is followed.
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 
 from features.base import Array
+from features.kernel import kernel
 from features.spline import coefficients, compare
 
 CELL = 4  # px, side of the cells
@@ -230,7 +230,7 @@ def resized(
 # The kernels. No fast-math: the same bytes on every run.
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def equations(mean, rest, scale, gamma, out):  # type: ignore[no-untyped-def]
     """Cell means of ∇I ∇Iᵀ and ∇I·I_t, of brightness and of both its derivatives.
 
@@ -271,7 +271,7 @@ def equations(mean, rest, scale, gamma, out):  # type: ignore[no-untyped-def]
                 out[term, row, column] = PER_CELL * total
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def ties(field, strength, sharp, across, down):  # type: ignore[no-untyped-def]
     """How much neighbouring cells are held together: strength / √(1 + sharp·|∇field|²)."""
     u, v = field
@@ -294,7 +294,7 @@ def ties(field, strength, sharp, across, down):  # type: ignore[no-untyped-def]
             down[i, j] = strength / np.sqrt(ONE + sharp * square)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def chebyshev(a, b, c, f, g, across, down, u, v, omegas):  # type: ignore[no-untyped-def]
     """Jacobi's iteration, accelerated (Golub and Varga, 1961): no order, so it vectorises.
 
@@ -319,7 +319,7 @@ def chebyshev(a, b, c, f, g, across, down, u, v, omegas):  # type: ignore[no-unt
         relax(aa, bb, cc, f, g, across, down, p, q, u, v, omegas[k + 1])
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def relax(aa, bb, cc, f, g, across, down, u, v, p, q, omega):  # type: ignore[no-untyped-def]
     """Draw p, q towards, and for omega > 1 beyond, what the neighbours in u, v ask for."""
     rows, columns = f.shape

@@ -6,10 +6,14 @@ from pathlib import Path
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder and what leads to it, 0700 whatever the umask; leave what is there alone."""
+    """Make a folder and what leads to it, 0700 whatever the umask; leave what is there alone.
+
+    When it returns, the names of the new folders survive a power cut.
+    """
     if not path.is_dir():
         private_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

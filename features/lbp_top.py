@@ -8,11 +8,11 @@ Radius 1 on every axis, 8 neighbours.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from features.base import Array, Feature
 from features.cells import check_grid, part_of
+from features.kernel import kernel
 from features.light import grey
 
 PLANES = ("XY", "XT", "YT")
@@ -86,7 +86,7 @@ def _uniform() -> Array:
 # The kernels. No fast-math: the same bytes on every run.
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _count(greys, row_of, column_of, labels, counts):  # type: ignore[no-untyped-def]
     """Add every centre to counts[row, column, plane, label]; row_of and column_of are theirs."""
     codes = np.empty((3, column_of.size), np.uint8)
@@ -106,7 +106,7 @@ def _count(greys, row_of, column_of, labels, counts):  # type: ignore[no-untyped
                     counts[row_of[i], column_of[j], plane, labels[codes[plane, j]]] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _codes_across(top, row, bottom, out):  # type: ignore[no-untyped-def]
     """Codes of a row's inner pixels in the plane of three rows along x."""
     _codes(
@@ -115,7 +115,7 @@ def _codes_across(top, row, bottom, out):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _codes(centre, e, ne, n, nw, w, sw, s, se, out):  # type: ignore[no-untyped-def]
     """Codes of a row of centres, given the rows of their eight neighbours."""
     for j in range(out.size):
@@ -132,7 +132,7 @@ def _codes(centre, e, ne, n, nw, w, sw, s, se, out):  # type: ignore[no-untyped-
         out[j] = code
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _diagonal(side, other, corner):  # type: ignore[no-untyped-def]
     """What is interpolated at (√½, √½), less the centre, over √½.
 

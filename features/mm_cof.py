@@ -8,10 +8,10 @@ thresholds and gains are not public: those here are ours.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from features.base import Array, Feature
+from features.kernel import kernel
 
 NORMS = ("robust", "minmax")
 MODULATIONS = ("step", "smooth")
@@ -119,7 +119,7 @@ def _modulated(magnitude: Array, config: MmCofConfig) -> Array:
     return (magnitude * gain).clip(0, 1).astype(np.float32, copy=False)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _carried(field, flow):  # type: ignore[no-untyped-def]
     """(C, H, W) field at x + flow(x), bilinear; beyond a border its nearest pixel.
 
@@ -140,7 +140,7 @@ def _carried(field, flow):  # type: ignore[no-untyped-def]
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _within(position, length):  # type: ignore[no-untyped-def]
     if not position > 0:  # NaN too: it must not become an index
         return 0.0

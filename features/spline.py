@@ -7,10 +7,10 @@ be taken for motion.
 """
 
 import cv2
-import numba
 import numpy as np
 
 from features.base import Array
+from features.kernel import kernel
 
 POLE = 3**0.5 - 2
 TAPS = POLE ** np.abs(np.arange(-7, 8))  # the eighth would be 3e-5 of the middle one
@@ -44,7 +44,7 @@ def coefficients(plane: Array) -> Array:
 # with it: numba's cache does not see when a kernel of another file changes.
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def weights(t):  # type: ignore[no-untyped-def]
     """The cubic B-spline at -1 - t, -t, 1 - t and 2 - t."""
     s = ONE - t
@@ -56,7 +56,7 @@ def weights(t):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def slopes(t):  # type: ignore[no-untyped-def]
     """Derivatives of `weights` by t."""
     s = ONE - t
@@ -68,7 +68,7 @@ def slopes(t):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def taps(k, y, x, wy, wx):  # type: ignore[no-untyped-def]
     """Sum of the 4 × 4 coefficients from k[y, x] on, weighted by row and by column."""
     e, f, g, h = wy
@@ -82,7 +82,7 @@ def taps(k, y, x, wy, wx):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def compare(first, splines, flow, mean, rest):  # type: ignore[no-untyped-def]
     """Mean and difference of the onset and of the apex seen through the flow."""
     u, v = flow
@@ -99,7 +99,7 @@ def compare(first, splines, flow, mean, rest):  # type: ignore[no-untyped-def]
             rest[i, j] = seen - first[i, j]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def linearise(first, splines, u, v, gx, gy, square, rest):  # type: ignore[no-untyped-def]
     """Gradient of the apex seen through the flow, its square, and the residual of no flow."""
     height, width = first.shape

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import numba
 import numpy as np
-from scipy.ndimage import sobel
 
 from features.base import Array, Feature
+from features.kernel import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,8 @@ def _wrapped(u: Array, v: Array, out: Array) -> None:
 
 
 def _meb(u: Array, v: Array, out: Array) -> None:
+    from scipy.ndimage import sobel  # 0.2 s to load, and rarely wanted
+
     (u_x, u_y), (v_x, v_y) = (
         (sobel(w, 1, mode="constant"), sobel(w, 0, mode="constant")) for w in (u, v)
     )
@@ -134,7 +135,7 @@ def _gate(magnitude: Array, low: float, high: float) -> None:
 # whose length the compiler knows, make the inner loops straight vector code.
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _smooth(planes, weights, out):  # type: ignore[no-untyped-def]
     """Separable Gaussian; beyond a border the picture is mirrored, its last pixel repeated."""
     count, height, width = planes.shape
@@ -159,36 +160,36 @@ def _smooth(planes, weights, out):  # type: ignore[no-untyped-def]
             _blur_across(row, weights, out[n, i])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _mirrored(i, length):  # type: ignore[no-untyped-def]
     while i < 0 or i >= length:
         i = -1 - i if i < 0 else 2 * length - 1 - i
     return i
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _blur_down(rows, weights, out):  # type: ignore[no-untyped-def]
     """(2·reach + 1, W) rows -> their weighted mean, (W,)."""
-    reach = numba.uintp(len(weights) - 1)
-    for j in range(numba.uintp(out.size)):
+    reach = np.uintp(len(weights) - 1)
+    for j in range(np.uintp(out.size)):
         total = weights[0] * rows[reach, j]
-        for k in range(numba.uintp(1), reach + numba.uintp(1)):
+        for k in range(np.uintp(1), reach + np.uintp(1)):
             total += weights[k] * (rows[reach - k, j] + rows[reach + k, j])
         out[j] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _blur_across(row, weights, out):  # type: ignore[no-untyped-def]
     """(W + 2·reach,) row -> weighted mean around each of its W middle pixels."""
-    reach = numba.uintp(len(weights) - 1)
-    for j in range(numba.uintp(out.size)):
+    reach = np.uintp(len(weights) - 1)
+    for j in range(np.uintp(out.size)):
         total = weights[0] * row[j + reach]
-        for k in range(numba.uintp(1), reach + numba.uintp(1)):
+        for k in range(np.uintp(1), reach + np.uintp(1)):
             total += weights[k] * (row[j + reach - k] + row[j + reach + k])
         out[j] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _infinitesimal(u, v, out):  # type: ignore[no-untyped-def]
     height, width = u.shape
     half, last = np.float32(0.5), width - 1
@@ -205,7 +206,7 @@ def _infinitesimal(u, v, out):  # type: ignore[no-untyped-def]
             out[i, j] = _magnitude(u_x, u_y, v_x, v_y)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _magnitude(u_x, u_y, v_x, v_y):  # type: ignore[no-untyped-def]
     shear = u_y + v_x
     return np.sqrt(u_x * u_x + v_y * v_y + np.float32(0.5) * shear * shear)

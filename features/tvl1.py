@@ -11,10 +11,10 @@ settings it agrees with OpenCV within 0.05 px, and both with the truth better th
 """
 
 import cv2
-import numba
 import numpy as np
 
 from features.base import Array
+from features.kernel import kernel
 from features.spline import coefficients, linearise
 from features.tvl1_config import Tvl1Config
 
@@ -62,7 +62,7 @@ def resized(plane: Array, height: int, width: int) -> Array:
 # a plane taken out of an array inside a kernel keeps its loops from being vectorised.
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def iterate(gx, gy, square, rest, u, v, ux, uy, vx, vy, reach, tightness, rate, times):  # type: ignore[no-untyped-def]
     """Primal and dual steps, row by row: a row's duals follow once the row below is done.
 
@@ -92,7 +92,7 @@ def iterate(gx, gy, square, rest, u, v, ux, uy, vx, vy, reach, tightness, rate, 
         ascend(v, height - 1, height - 1, vx, vy, rate)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def ascend(u, i, below, px, py, rate):  # type: ignore[no-untyped-def]
     """Dual step of one row; beyond the frame the flow goes on as it is."""
     last = u.shape[1] - 1

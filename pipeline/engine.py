@@ -158,6 +158,7 @@ class Engine:
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             local_directory=self._spill,
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
             preload=[DEAF],
         )

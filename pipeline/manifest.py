@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from features.console import MerError, printable
+from features.disk import write_durably
 from features.protocol import Protocol
 
 APEX_SOURCES = ("sheet", "patched", "estimated", "midpoint")
@@ -218,10 +219,11 @@ def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
 
 def write_manifest(samples: Sequence[Sample], path: Path) -> None:
     """Write samples as CSV, sorted by sample_id."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(sample) for sample in sorted(samples, key=lambda s: s.sample_id))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(sample) for sample in sorted(samples, key=lambda s: s.sample_id))
+    write_durably(path, text.getvalue().encode())
 
 
 def slug(text: str) -> str:

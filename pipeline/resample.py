@@ -1,10 +1,10 @@
 """Resampling: a frame's pixels to a crop's, once, at exact positions."""
 
 import cv2
-import numba
 import numpy as np
 
 from features.base import Array
+from features.kernel import kernel
 from pipeline.maps import invert, moved, scale_of
 
 
@@ -76,7 +76,7 @@ def sample(grey: Array, to: Array, points: Array) -> Array:
 # cache does not see when a kernel of another file changes.
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _cubic(t, w):  # type: ignore[no-untyped-def]
     """The four weights of Keys' cubic at -1 … 2 for a fraction t."""
     half, one = np.float32(0.5), np.float32(1)
@@ -86,7 +86,7 @@ def _cubic(t, w):  # type: ignore[no-untyped-def]
     w[3] = t * t * (-half + half * t)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _resample(source, back, size):  # type: ignore[no-untyped-def]
     height, width = source.shape[:2]
     out = np.empty((size, size, 3), np.uint8)
@@ -124,7 +124,7 @@ def _resample(source, back, size):  # type: ignore[no-untyped-def]
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _sample(grey, to, xs, ys, out):  # type: ignore[no-untyped-def]
     height, width = grey.shape
     wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)

@@ -9,10 +9,10 @@ would follow the expression and so correct it away.
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 
 from features.base import Array
+from features.kernel import kernel
 from features.rigid import rigid_parts
 from pipeline.align import CropConfig, Rows, alignment, places_in, whole
 from pipeline.maps import after, invert, moved, scale_of
@@ -221,7 +221,7 @@ def _weights(rest: Array) -> Array:
 # The kernels. No fast-math, and sums in one order: the same bytes on every run.
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _normal_equations(slopes, weights, rest):  # type: ignore[no-untyped-def]
     """(K, K) and (K,) of the weighted least-squares step."""
     n, k = slopes.shape

@@ -9,11 +9,11 @@ Coordinates are (x, y) in px, x rightward, y downward, pixel centres on whole nu
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 
 from features.base import Array
+from features.kernel import kernel
 from pipeline.maps import invert, moved
 
 HEIGHT, WIDTH = 360, 320  # px of a frame
@@ -216,7 +216,7 @@ def _smoothstep(x: Array, width: float) -> Array:
 # The kernels. No fast-math: the same bytes on every run.
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _displace(x, y, field):  # type: ignore[no-untyped-def]
     """Sum of bumps (1 - r²)⁴: smooth, exactly zero beyond their radius."""
     u, v = 0.0, 0.0
@@ -232,13 +232,13 @@ def _displace(x, y, field):  # type: ignore[no-untyped-def]
     return u, v
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _displace_all(points, field, out):  # type: ignore[no-untyped-def]
     for i in range(points.shape[0]):
         out[i, 0], out[i, 1] = _displace(points[i, 0], points[i, 1], field)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _undo(x0, y0, field):  # type: ignore[no-untyped-def]
     """Solve p + d(p) = q: p ← q - d(p) contracts while |∇d| < 1."""
     x, y = x0, y0
@@ -251,7 +251,7 @@ def _undo(x0, y0, field):  # type: ignore[no-untyped-def]
     return x, y
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _undo_all(back, field, height, width):  # type: ignore[no-untyped-def]
     out = np.empty((height, width, 2))
     for i in range(height):
@@ -262,7 +262,7 @@ def _undo_all(back, field, height, width):  # type: ignore[no-untyped-def]
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _weights(t, w):  # type: ignore[no-untyped-def]
     """The six quintic B-spline weights at -2 … 3 for a fraction t (Unser, 1999)."""
     s = 1.0 - t
@@ -274,7 +274,7 @@ def _weights(t, w):  # type: ignore[no-untyped-def]
     w[5] = t**5 / 120.0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _sample(coefficients, points, margin):  # type: ignore[no-untyped-def]
     """Evaluate a quintic spline of RGB at (H, W, 2) points, 0 being `margin` px inside."""
     rows, columns = coefficients.shape[:2]

@@ -3,6 +3,8 @@
 import os
 import signal
 import time
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -101,6 +103,14 @@ def test_no_workers_means_this_process_and_what_is_raised_comes_back_all_the_sam
 def test_no_worker_is_started_for_nothing():
     with Engine(scheduler="tcp://127.0.0.1:9") as idle:
         assert list(idle.map(square, [])) == []
+
+
+@pytest.mark.parametrize("page", ["status", "json/identity.json", "info/main/workers.html"])
+def test_no_dashboard_tells_what_is_being_done(engine, page):
+    list(engine.map(square, [1]))
+    port = engine._client.scheduler_info()["services"]["dashboard"]
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"http://127.0.0.1:{port}/{page}", timeout=10)
 
 
 def test_a_scheduler_that_is_none_is_refused():

@@ -57,7 +57,7 @@ def test_no_kernel_calls_a_kernel_of_another_file():
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.FunctionDef):
                 continue
-            if any("njit" in ast.unparse(decorator) for decorator in node.decorator_list):
+            if any("kernel" in ast.unparse(decorator) for decorator in node.decorator_list):
                 kernels.add((path.stem, node.name))
                 called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call)
                           and isinstance(n.func, ast.Name)}  # fmt: skip

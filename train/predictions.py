@@ -1,11 +1,13 @@
 """The table of predictions: a row a test sample and seed. Every figure comes from it alone."""
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from features.console import MerError
+from features.disk import write_durably
 
 BEFORE = ("run", "seed", "fold", "sample_id", "dataset", "subject", "truth", "prediction")
 AFTER = ("epoch",)
@@ -59,12 +61,13 @@ class Predictions:
 
 def write(path: Path, predictions: Predictions) -> None:
     """Write the table as CSV; probabilities as the shortest text that reads back the same."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*BEFORE, *(PREFIX + name for name in predictions.classes), *AFTER])
-        for row in predictions.rows:
-            before = [getattr(row, name) for name in BEFORE]
-            writer.writerow([*before, *row.probabilities, row.epoch])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*BEFORE, *(PREFIX + name for name in predictions.classes), *AFTER])
+    for row in predictions.rows:
+        before = [getattr(row, name) for name in BEFORE]
+        writer.writerow([*before, *row.probabilities, row.epoch])
+    write_durably(path, text.getvalue().encode())
 
 
 def read(path: Path) -> Predictions:

@@ -25,7 +25,7 @@ import torch
 
 from features.base import Array, array_digest, canonical_json, digest, file_digest
 from features.console import USAGE, MerError
-from features.disk import sync
+from features.disk import private_folder, sync, write_durably
 from features.progress import follow
 from features.protocol import load as load_protocol
 from features.store import Store
@@ -126,8 +126,8 @@ def run(
         with run_folder(out, force) as partial:
             write(partial / MARK, predictions)
             text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-            (partial / "results.json").write_text(text + "\n", encoding="utf-8")
-            (partial / "config.toml").write_text(toml(asked(request)), encoding="utf-8")
+            write_durably(partial / "results.json", (text + "\n").encode())
+            write_durably(partial / "config.toml", toml(asked(request)).encode())
             if keep_networks:
                 shutil.copytree(work.networks, partial / NETWORKS)
     return results
@@ -267,7 +267,7 @@ def run_folder(out: Path, force: bool) -> Iterator[Path]:
         Exit code 2 (usage): `out` holds a run and `force` is not given, or is no folder.
     """
     check_place(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(out.parent)
     partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.tmp")
     partial.mkdir(mode=0o700)
     try:
