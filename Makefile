@@ -56,6 +56,7 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 	$(BIN)/python benchmarks/pooling.py
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/warm.py
 	$(BIN)/python benchmarks/whole_demo.py

@@ -1,7 +1,10 @@
 """The ground floor: what a feature is, how it is computed, how it is kept.
 
     base.py     what a feature says of itself, how it is found, how a result is named
-    store.py    the HDF5 feature store: publish one, read one, verify one
+    layout.py   what a store file may contain, and nothing else
+    publish.py  writing a store, whole or not at all
+    store.py    reading one, every array against its digest
+    migrate.py  a store of an older schema, made new
     facs.py     which action units an annotator saw
     protocol.py which samples count, as which classes
     plugin.py   things found by file name
@@ -21,3 +24,9 @@ spline.py, pyramid.py, steerable.py, magnify.py, cells.py.
 
 A feature is a pure function of arrays and a frozen config, in the file with its name.
 """
+
+import os
+
+# HDF5 loads any library that its plug-in path names while it reads a file that asks for it,
+# unless told not to before h5py is first imported.
+os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")

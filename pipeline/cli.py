@@ -438,6 +438,23 @@ def verify(stores: tuple[Path, ...]) -> None:
             faces = json.loads(store.attrs["recipe"]).get("sensitive", False)
             told = "; people can be recognised in it" if faces else ""
             click.echo(f"{path}: {len(store)} samples, {', '.join(store.features)}: whole{told}")
+            if not store.sealed:
+                click.echo(
+                    f"{path}: schema {store.attrs['schema']}, unsealed: its labels cannot be"
+                    " checked; mer-features migrate makes it new"
+                )
+
+
+@cli.command(epilog=examples("mer-features migrate stores/samm/flow.h5 -o stores/samm/new.h5"))
+@click.argument("old", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The new one.")
+def migrate(old: Path, output: Path) -> None:
+    """Make a store of this version's schema from one of an older; OLD stays as it is."""
+    from features.layout import SCHEMA
+    from features.migrate import migrate as made_new
+
+    made_new(old, output)
+    click.echo(f"{output}: schema {SCHEMA}, every sample as in {old}")
 
 
 @cli.command(epilog=examples("mer-features gc", "mer-features gc --pin stores/samm/flow.h5",

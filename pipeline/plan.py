@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from features.base import canonical_json, digest
-from features.store import SCHEMA
+from features.layout import SCHEMA
 from pipeline import graph
 from pipeline.cache import Cache
 from pipeline.recipe import Recipe, spotting

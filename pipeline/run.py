@@ -15,7 +15,8 @@ from features import base
 from features.base import Array, canonical_json
 from features.console import INTEGRITY, MerError, printable
 from features.progress import follow
-from features.store import Column, Content, Store, publish
+from features.publish import Column, Content, publish
+from features.store import Store
 from pipeline import graph
 from pipeline.cache import Cache, Kept
 from pipeline.engine import Engine

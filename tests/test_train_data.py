@@ -111,7 +111,7 @@ def test_a_damaged_store_is_refused(tmp_path):
     os.chmod(path, 0o600)
     with h5py.File(path, "r+") as file:
         file["features/flow"][0, 0, SIDE // 2, 0] = 1
-    with pytest.raises(MerError, match="1 samples differ from what was published") as refusal:
+    with pytest.raises(MerError, match="flow of s0-disgust-0 is damaged") as refusal:
         read(path, MODEL, LOSO)
     assert refusal.value.exit_code == 4
 

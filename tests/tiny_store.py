@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from features.store import Column, Content, publish
+from features.publish import Column, Content, publish
 
 EMOTIONS = ("disgust", "happiness", "surprise")
 SIDE = 56  # px

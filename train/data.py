@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from features.base import Array
-from features.console import INTEGRITY, USAGE, MerError
+from features.console import USAGE, MerError
 from features.protocol import Protocol
 from features.store import Store
 from train.models.base import Model
@@ -77,12 +77,6 @@ def read(path: Path, model: Model, protocol: Protocol) -> Examples:
         )
     with Store(path) as store:
         check_features(path, store.features, model)
-        if bad := store.verify():
-            raise MerError(
-                f"{path}: {len(bad)} samples differ from what was published, first {bad[0]}",
-                "delete it and run mer-features again: finished work is kept",
-                INTEGRITY,
-            )
         index = store.index
         labels = np.array(
             [
