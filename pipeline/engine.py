@@ -6,6 +6,7 @@ On this machine: processes of one thread each, started anew and never forked, bo
 import logging
 import shutil
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WINDOW = 3  # Dask tasks in flight a worker: enough to keep it busy, few enough to stop at once
 TASK_S = 0.5  # short items share a Dask task of about this length: one costs Dask 2 to 5 ms
+ALONE = 3  # tries of an item whose worker died: machines lose workers for reasons of their own
 MOST = 16  # items of a task: an item that kills its worker sends no more than these back
 # The measures that a dashboard would show cost as much CPU as two tasks a second and worker.
 QUIET = {
@@ -32,6 +34,10 @@ QUIET = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
+# Dask lets go of a worker's place if it is empty 15 s after a death: also if the worker has come
+# back meanwhile and just died again.
+PATIENT = {"distributed.deploy.lost-worker-timeout": "365 days"}
+LOOK_S = 1.0  # between two looks whether a worker has been given up
 
 
 class Engine:
@@ -48,6 +54,7 @@ class Engine:
         self._client: Any = None
         self._cluster: Any = None
         self._spill = ""
+        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +65,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._closing.set()
         for thing in (self._client, self._cluster):
             if thing is not None:
                 thing.close()
@@ -88,7 +96,7 @@ class Engine:
             else:
                 yield item, result
         for item in suspects:
-            yield from _spread(client, function, [item], 1)
+            yield item, _alone(client, function, item)
 
     def size(self) -> int:
         """How many workers there are, or would be."""
@@ -147,9 +155,10 @@ class Engine:
                 "distributed.worker.multiprocessing-method": "spawn",
                 "distributed.scheduler.allowed-failures": 0,  # we try again ourselves, one by one
                 **QUIET,
+                **PATIENT,
             }
         )
-        return LocalCluster(
+        cluster = LocalCluster(
             n_workers=self.size(),
             threads_per_worker=1,
             processes=True,
@@ -162,6 +171,20 @@ class Engine:
             silence_logs=logging.CRITICAL,
             preload=[DEAF],
         )
+        threading.Thread(target=self._keep_up, args=(cluster, self.size()), daemon=True).start()
+        return cluster
+
+    def _keep_up(self, cluster: Any, workers: int) -> None:
+        """Replace a worker that could not be started again; else everybody waits for ever."""
+
+        def look() -> None:
+            for name, nanny in list(cluster.workers.items()):
+                if nanny.status.name in ("closed", "failed"):
+                    del cluster.workers[name]
+            cluster.scale(workers)  # starts those that are missing
+
+        while not self._closing.wait(LOOK_S):
+            cluster.loop.add_callback(look)
 
 
 def over(engine: Engine, function: Callable[[Any], Any], items: Sequence[Any], title: str) -> None:
@@ -217,6 +240,17 @@ def _spread(
             yield from zip(some, results, strict=True)
     finally:
         client.cancel(list(done.futures))
+
+
+def _alone(client: Any, function: Callable[[Any], Any], item: Any) -> Any:
+    """What comes of an item that has no other to blame, if it is tried a few times."""
+    from distributed import KilledWorker
+
+    for _ in range(ALONE):
+        ((_, result),) = _spread(client, function, [item], 1)
+        if not isinstance(result, KilledWorker):
+            break
+    return result
 
 
 def _each(function: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], float]:

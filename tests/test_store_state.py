@@ -244,5 +244,5 @@ def test_whatever_is_done_a_store_gives_what_was_published_or_refuses():
 
 
 @pytest.mark.faults
-def test_whatever_is_done_six_hundred_times():
-    run_state_machine_as_test(StoreBesideADict, settings=tried(600))
+def test_whatever_is_done_two_hundred_times():
+    run_state_machine_as_test(StoreBesideADict, settings=tried(200))

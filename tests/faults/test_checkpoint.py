@@ -171,8 +171,7 @@ def stopped_and_resumed(start, store, tmp_path, how, workers, fits):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("fits", [0, 1, 2])
+@pytest.mark.parametrize(("workers", "fits"), [(1, 1), (2, 0), (2, 2)])
 def test_a_run_of_its_own_stopped_at_any_moment_goes_on_to_the_same_bytes(
     start, store, tmp_path, expected, how, workers, fits
 ):
