@@ -40,7 +40,7 @@ test-all: setup  ## the test suite with the slow tests: the whole demo
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not faults'
 
 test-faults: setup  ## kills, full disks, power cuts, races: every fault test, the long ones too
-	$(BIN)/pytest -n auto --dist worksteal -m 'faults or not faults' tests/faults tests/test_store_state.py
+	$(BIN)/pytest -n auto --dist worksteal -m 'faults or not faults' tests/faults tests/test_store_state.py tests/test_run.py
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ def mer(*words: str):
 
 
 def test_a_demo_that_is_there_becomes_a_store_and_the_second_run_is_idle(demo_root, tmp_path):
-    words = ["run", "demo", "--root", str(demo_root), "--out", str(tmp_path), "--workers", "1"]
+    words = ["run", "demo", "--root", str(demo_root), "--out", str(tmp_path), "--workers", "0"]
     first = mer(*words)
     assert first.exit_code == 0, first.output
     assert "8 samples, 8 computed" in first.stdout
@@ -34,7 +34,7 @@ def test_a_store_in_which_people_can_be_recognised_says_so(demo_root, tmp_path):
         'features = ["tim"]\nsensitive = true\n[crop]\nsize = 32\n[tim]\nframes = 2\n'
     )
     words = ["--root", str(demo_root), "--recipe", str(tmp_path / "eight.toml")]
-    done = mer("run", "demo", *words, "--out", str(tmp_path), "--workers", "1")
+    done = mer("run", "demo", *words, "--out", str(tmp_path), "--workers", "0")
     assert done.exit_code == 0, done.stderr
     told = mer("verify", str(tmp_path / "demo" / "eight.h5"))
     assert "8 samples, tim: whole; people can be recognised in it" in told.stdout
@@ -78,6 +78,7 @@ def test_a_traceback_is_shown_only_when_asked_for():
     assert "Traceback" in mer("--debug", "run", "demmo").stderr
 
 
+@pytest.mark.slow  # ten seconds of patience
 def test_a_scheduler_that_does_not_answer_is_named(demo_root, tmp_path):
     words = ["run", "demo", "--root", str(demo_root), "--out", str(tmp_path)]
     done = mer(*words, "--scheduler", "tcp://127.0.0.1:9")
@@ -88,7 +89,7 @@ def test_a_scheduler_that_does_not_answer_is_named(demo_root, tmp_path):
 def test_names_from_a_manifest_cannot_command_the_terminal(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text("subject,path,onset,apex,offset,fps\n1,\x1b[31mred,1,2,3,100\n")
-    done = mer("run", str(path), "--out", str(tmp_path))
+    done = mer("run", str(path), "--out", str(tmp_path), "--workers", "0")
     assert done.exit_code == 1
     assert "\x1b" not in done.output
     assert "no sample could be used" in done.stderr
@@ -102,7 +103,9 @@ def test_lists_name_what_there_is():
 def test_a_manifest_of_the_demo_can_be_written_and_run(demo_root, tmp_path):
     sheet = tmp_path / "demo.csv"
     assert mer("manifest", "demo", "--root", str(demo_root), "-o", str(sheet)).exit_code == 0
-    done = mer("run", str(sheet), "--root", str(demo_root), "--out", str(tmp_path))
+    done = mer(
+        "run", str(sheet), "--root", str(demo_root), "--out", str(tmp_path), "--workers", "0"
+    )
     assert done.exit_code == 0, done.stderr
     assert "8 samples" in done.stdout
 

@@ -29,7 +29,7 @@ def sheets(demo_root, tmp_path):
 
 
 def run(*words: str):
-    return CliRunner().invoke(cli, ["run", *words])
+    return CliRunner().invoke(cli, ["run", *words, "--workers", "0"])
 
 
 def test_a_composite_store_keeps_dataset_and_subject(sheets, demo_root, tmp_path):

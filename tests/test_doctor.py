@@ -111,7 +111,7 @@ def test_a_remark_costs_no_sample_and_is_told_by_run_and_doctor(root, tmp_path, 
     monkeypatch.setattr(base, "load", lambda name: base.Dataset(read, "with a folder too many"))
     examined = CliRunner().invoke(cli, ["doctor", "demo", "--root", str(root)])
     assert (examined.exit_code, "  sub09/extra: has no row" in examined.stdout) == (0, True)
-    words = ["run", "demo", "--root", str(root), "--out", str(tmp_path), "--workers", "1"]
+    words = ["run", "demo", "--root", str(root), "--out", str(tmp_path), "--workers", "0"]
     done = CliRunner().invoke(cli, [*words, "--json"])
     assert done.exit_code == 0
     assert "sub09/extra: has no row" in done.stderr

@@ -56,7 +56,7 @@ def made(demo_root, tmp_path_factory):
     (root / "manifest.csv").write_text("\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MER_CACHE", str(cache))
-        done = mer("run", root / "manifest.csv", "--workers", 1, "--out", root / "out")
+        done = mer("run", root / "manifest.csv", "--workers", 0, "--out", root / "out")
         assert done.exit_code == 3, done.stderr
     shutil.rmtree(root / "c2")
     return root, cache

@@ -240,7 +240,7 @@ def tried(examples: int) -> settings:
 
 
 def test_whatever_is_done_a_store_gives_what_was_published_or_refuses():
-    run_state_machine_as_test(StoreBesideADict, settings=tried(40))
+    run_state_machine_as_test(StoreBesideADict, settings=tried(15))
 
 
 @pytest.mark.faults

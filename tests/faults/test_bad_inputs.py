@@ -424,8 +424,7 @@ def test_the_others_are_to_the_last_bit_what_they_are_without_the_bad_ones(spoil
         assert len(store.failures["sample_id"]) == len(BAD)
 
 
-def test_bad_samples_cost_neither_minutes_nor_gigabytes(spoilt):
-    assert spoilt.s < 5
+def test_bad_samples_do_not_cost_gigabytes(spoilt):
     assert spoilt.mib < 500
 
 

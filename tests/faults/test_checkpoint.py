@@ -253,6 +253,7 @@ def test_a_fit_that_diverges_is_not_kept_as_finished(train, tmp_path):
         assert not finished(tmp_path / "runs" / ".run.work")
 
 
+@pytest.mark.faults
 def test_another_request_in_the_same_place_starts_anew_and_says_so(train, tmp_path):
     with left_half(train, tmp_path) as work:
         other = train("--weight-decay", "0.01")
@@ -348,6 +349,7 @@ print(acknowledged)
 """
 
 
+@pytest.mark.faults
 def test_a_kill_while_saving_leaves_the_last_state_acknowledged(start, tmp_path):
     """Forty times a child saves as fast as it can until it is killed."""
     done = start(tmp_path, code=[sys.executable, "-P", "-c", KILLED])

@@ -157,6 +157,7 @@ def test_a_wire_that_others_can_read_is_told(scheduler, told):
     assert bool(exposed(scheduler)) == told
 
 
+@pytest.mark.faults  # in short, the README's test does it
 def test_the_example_for_slurm_runs_with_jobs_of_this_machine(lab):
     (lab.folder / "jobs").mkdir()
     done = subprocess.run(

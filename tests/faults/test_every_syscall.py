@@ -11,7 +11,7 @@ from tests.faults.scenes import Place, check_kept, check_shards, published
 
 KINDS = ("kill", "torn", "no space once", "no space", "I/O error", "short")
 CALLS = ("open", "write", "ftruncate", "fsync", "rename", "unlink", "mkdir", "chmod")
-EVERY = 12  # the quick test takes every twelfth call
+EVERY = 30  # the quick test takes every thirtieth call
 
 
 class Scene:

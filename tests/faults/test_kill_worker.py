@@ -43,6 +43,7 @@ def check_run(clips, reference, folder: Path, number: int) -> int:
     return killed
 
 
+@pytest.mark.faults
 def test_a_run_whose_workers_are_killed_ends_well_by_itself(slow_clips, slow_reference, tmp_path):
     assert check_run(slow_clips, slow_reference, tmp_path, 0) == KILLS
 
