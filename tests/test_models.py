@@ -4,21 +4,33 @@ import pytest
 import torch
 
 from features.console import MerError
+from train.fit import loss_of
 from train.models.base import load, names
 
 CLASSES = 4
 
 
+# What one sample of a feature is stored as, by the recipe that stores it.
+STORED = {
+    ("flow", "flow"): (2, 224, 224),
+    ("flow", "strain"): (1, 224, 224),
+}
+
+
 def batch(model):
-    planes = 2 * ("flow" in model.takes) + ("strain" in model.takes)
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(6, planes, *model.size, generator=generator)
+    made = []
+    for one in model.takes:
+        shape = STORED[model.recipe, one.feature]
+        shape = (*shape[:-2], *(one.size or shape[-2:]))
+        made.append(torch.randn(6, *shape, generator=generator))
+    return made
 
 
 @pytest.mark.parametrize("name", names())
 def test_a_model_gives_one_finite_logit_a_class(name):
     model = load(name)
-    logits = model.build(CLASSES)(batch(model))
+    logits = model.build(CLASSES)(*batch(model))
     assert logits.shape == (6, CLASSES)
     assert logits.isfinite().all()
 
@@ -28,7 +40,7 @@ def test_every_parameter_gets_a_gradient(name):
     model = load(name)
     torch.manual_seed(0)
     network = model.build(CLASSES)
-    network(batch(model)).square().sum().backward()
+    loss_of(network, batch(model), torch.arange(6) % CLASSES, None).backward()
     without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
 
@@ -37,8 +49,8 @@ def test_every_parameter_gets_a_gradient(name):
 def test_in_eval_mode_a_sample_does_not_depend_on_its_batch(name):
     model = load(name)
     network = model.build(CLASSES).eval()
-    x = batch(model)
-    torch.testing.assert_close(network(x)[:1], network(x[:1]))
+    inputs = batch(model)
+    torch.testing.assert_close(network(*inputs)[:1], network(*(x[:1] for x in inputs)))
 
 
 def test_a_mistyped_model_is_refused_with_the_nearest_name():

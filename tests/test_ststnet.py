@@ -8,7 +8,7 @@ def test_it_has_the_1683_parameters_of_the_authors_port():
 
 
 def test_its_streams_are_3_5_and_8_wide_and_10_by_10():
-    x = torch.zeros(2, 3, *MODEL.size)
+    x = torch.zeros(2, 3, *MODEL.takes[0].size)
     assert [tuple(stream(x).shape[1:]) for stream in STSTNet(3).streams] == [
         (3, 10, 10),
         (5, 10, 10),
@@ -18,7 +18,7 @@ def test_its_streams_are_3_5_and_8_wide_and_10_by_10():
 
 def test_400_features_reach_the_head():
     assert STSTNet(3).head.in_features == 400
-    assert STSTNet(3)(torch.zeros(2, 3, 28, 28)).shape == (2, 3)
+    assert STSTNet(3)(torch.zeros(2, 2, 28, 28), torch.zeros(2, 1, 28, 28)).shape == (2, 3)
 
 
 def test_three_streams_are_one_convolution_of_16_filters():

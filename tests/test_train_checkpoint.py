@@ -32,7 +32,7 @@ SMALL = {"a": torch.arange(6, dtype=torch.float32).reshape(2, 3), "n": torch.ten
 
 
 def data():
-    return torch.from_numpy(pattern()), torch.from_numpy(TRUTH)
+    return [torch.from_numpy(x) for x in pattern()], torch.from_numpy(TRUTH)
 
 
 class Left(Exception):

@@ -9,10 +9,11 @@ from features.console import MerError
 from features.protocol import load as load_protocol
 from tests.tiny_store import EMOTIONS, SIDE, arrays, row, rows, tiny_store
 from train.data import prepare, read
-from train.models.base import load
+from train.models.base import Input, load
 
 MODEL = load("ststnet")
 LOSO = load_protocol("loso")
+FLOW, STRAIN = MODEL.takes
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,9 @@ def store(tmp_path_factory):
 
 
 def test_planes_come_in_the_models_order_and_size(store):
-    x = read(store, MODEL, LOSO).x
-    assert x.shape == (36, 3, 28, 28)
-    assert x.dtype == torch.float32
+    flow, strain = read(store, MODEL, LOSO).inputs
+    assert (flow.shape, strain.shape) == ((36, 2, 28, 28), (36, 1, 28, 28))
+    assert (flow.dtype, strain.dtype) == (torch.float32, torch.float32)
 
 
 def test_a_sample_without_an_emotion_is_left_out_and_counted(store):
@@ -45,29 +46,43 @@ def test_a_person_is_a_subject_of_a_dataset(store):
 
 
 def test_two_pixels_of_flow_on_a_face_224_wide_are_1():
-    x = prepare("flow", np.full((2, 224, 224), 2, np.float16), (28, 28))
+    x = prepare(np.full((2, 224, 224), 2, np.float16), FLOW)
     torch.testing.assert_close(x, torch.ones(2, 28, 28))
 
 
 def test_the_same_motion_on_a_face_half_as_wide_is_the_same_number():
-    x = prepare("flow", np.full((2, 112, 112), 1, np.float16), (28, 28))
+    x = prepare(np.full((2, 112, 112), 1, np.float16), FLOW)
     torch.testing.assert_close(x, torch.ones(2, 28, 28))
 
 
 @pytest.mark.parametrize("width", [112, 224])
 def test_a_strain_of_a_twentieth_is_1_at_any_width(width):
-    x = prepare("strain", np.full((1, width, width), 0.05, np.float32), (28, 28))
+    x = prepare(np.full((1, width, width), 0.05, np.float32), STRAIN)
     torch.testing.assert_close(x, torch.ones(1, 28, 28))
 
 
 def test_a_failed_flow_is_clipped():
-    x = prepare("flow", np.array([[[-90.0]], [[90.0]]]), (28, 28))
+    x = prepare(np.array([[[-90.0]], [[90.0]]]), FLOW)
     assert set(x.unique().tolist()) == {-3, 3}
+
+
+def test_scales_go_round_the_planes_and_time_is_left_alone():
+    stored = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)
+    x = prepare(stored, Input("any", (2, 2), scale=(1.0, 10.0), clamp=None))
+    assert x.shape == (2, 3, 2, 2)
+    assert x[0, 1, 0, 0] == stored[0, 1, :2, :2].mean()
+    assert x[1, 2, 1, 1].item() == pytest.approx(stored[1, 2, 2:, 2:].mean() / 10)
+
+
+def test_without_a_size_a_feature_stays_as_stored():
+    stored = np.random.default_rng(0).uniform(0, 255, (3, 5, 7)).astype(np.float32)
+    x = prepare(stored, Input("frames", scale=(255.0,)))
+    torch.testing.assert_close(x, torch.from_numpy(stored) / 255)
 
 
 def test_resizing_averages_areas():
     checks = np.indices((56, 56)).sum(0, keepdims=True) % 2 * 0.1
-    x = prepare("strain", checks, (28, 28))
+    x = prepare(checks, STRAIN)
     torch.testing.assert_close(x, torch.ones(1, 28, 28))
 
 
@@ -75,7 +90,8 @@ def test_no_sample_depends_on_another(store, tmp_path):
     """No statistic over samples: three subjects alone read as they do among four."""
     fewer = read(tiny_store(tmp_path / "few.h5", rows(subjects=3)), MODEL, LOSO)
     kept = np.isin(read(store, MODEL, LOSO).sample_id, fewer.sample_id)
-    assert torch.equal(read(store, MODEL, LOSO).x[torch.from_numpy(kept)], fewer.x)
+    for all_of_them, few in zip(read(store, MODEL, LOSO).inputs, fewer.inputs, strict=True):
+        assert torch.equal(all_of_them[torch.from_numpy(kept)], few)
 
 
 def test_a_store_without_a_feature_is_refused(tmp_path):

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from features.console import MerError
 from train.config import FitConfig
-from train.fit import batches, fit, predict, seed_of
+from train.fit import balanced, batches, fit, predict, rate, seed_of
 from train.folds import loso
-from train.models.base import load
+from train.models.base import Input, Model, load
 from train.workers import Job, Task, compute
 
 MODEL = load("ststnet")
@@ -21,7 +22,7 @@ def pattern(seed=0):
     x = np.random.default_rng(seed).normal(0, 0.3, (len(TRUTH), 3, 28, 28)).astype(np.float32)
     for plane, c in zip(x, TRUTH, strict=True):
         plane[:, :, 9 * c : 9 * c + 9] += 0.5
-    return x
+    return x[:, :2], x[:, 2:]
 
 
 def pool(truth, workers=1, seed=0, x=None, config=CONFIG):
@@ -68,7 +69,8 @@ def test_two_workers_give_the_same_bits(learned):
 def test_a_fit_does_not_see_its_test_samples(learned):
     """Whatever the tested subject looks like, the others' network stays the same."""
     x = pattern()
-    x[GROUP == "d/3"] = x[GROUP == "d/3"][::-1] * -2
+    for one in x:
+        one[GROUP == "d/3"] = one[GROUP == "d/3"][::-1] * -2
     job = Job("ststnet", CLASSES, x, CONFIG, "cpu")
     fold = loso(GROUP)[3]
     probe = fold.train[:5]  # asks the network of fold d/3 about samples that did not change
@@ -110,17 +112,17 @@ def test_a_last_batch_of_one_sample_is_left_out():
 
 
 def test_a_network_comes_back_in_eval_mode_with_the_statistics_of_its_epochs():
-    x, truth = torch.from_numpy(pattern()), torch.from_numpy(TRUTH)
+    x, truth = [torch.from_numpy(one) for one in pattern()], torch.from_numpy(TRUTH)
     network = fit(MODEL, CLASSES, x, truth, CONFIG, seed=0)
     assert not network.training
-    steps = -(-len(x) // CONFIG.batch_size) * CONFIG.epochs
+    steps = -(-len(truth) // CONFIG.batch_size) * CONFIG.epochs
     assert int(network.streams[0][2].num_batches_tracked) == steps  # train mode at every step
     assert torch.equal(predict(network, x), predict(network, x))  # no dropout
 
 
 def test_a_fit_that_diverges_is_refused():
     x = pattern()
-    x[0] = np.nan
+    x[0][0] = np.nan
     with pytest.raises(MerError, match="the fit diverged"):
         pool(TRUTH, x=x, config=FitConfig(epochs=1))
 
@@ -140,8 +142,52 @@ def test_one_training_sample_is_refused():
         ({"learning_rate": 0}, "learning rate 0"),
         ({"learning_rate": float("nan")}, "learning rate nan"),
         ({"weight_decay": -1}, "weight decay -1"),
+        ({"optimizer": "lion"}, "optimizer 'lion'; known: adam, adamw, sgd"),
+        ({"schedule": "step"}, "schedule 'step'"),
+        ({"class_weights": "some"}, "class_weights 'some'"),
     ],
 )
 def test_an_impossible_config_is_refused(bad, cause):
     with pytest.raises(ValueError, match=cause):
         FitConfig(**bad)
+
+
+def test_the_cosine_starts_at_the_rate_and_ends_near_nothing():
+    config = FitConfig(epochs=4, learning_rate=0.2, schedule="cosine")
+    assert [rate(config, epoch) for epoch in (1, 3)] == [0.2, pytest.approx(0.1)]
+    assert 0 < rate(config, 4) < 0.04
+    assert rate(FitConfig(learning_rate=0.2), 7) == 0.2
+
+
+def test_balanced_classes_weigh_the_same_and_an_absent_one_nothing():
+    truth = torch.tensor([0, 0, 0, 2])
+    weight = balanced(truth, 4)
+    torch.testing.assert_close(weight, torch.tensor([2 / 3, 0, 2, 0]))
+    assert weight[truth].sum() == len(truth)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_every_optimizer_learns(optimizer):
+    config = FitConfig(8, 8, 1e-2, optimizer=optimizer, schedule="cosine", class_weights="balanced")
+    assert (pool(TRUTH, config=config).argmax(1) == TRUTH).mean() > 0.8
+
+
+class OwnLoss(nn.Module):
+    """A network that is trained by a loss of its own: the bias goes to 3, whatever the truth."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, x):
+        return self.bias.expand(len(x), -1)
+
+    def losses(self, inputs, truth, weight):
+        return (self.bias - 3).square().sum()
+
+
+def test_a_networks_own_losses_are_what_is_trained():
+    model = Model(OwnLoss, (Input("x"),), "flow")
+    x, config = [torch.zeros(6, 1)], FitConfig(epochs=200, batch_size=6, learning_rate=0.1)
+    network = fit(model, 2, x, torch.zeros(6, dtype=torch.long), config, seed=0)
+    torch.testing.assert_close(network.bias.data, torch.full((2,), 3.0), atol=0.05, rtol=0)

@@ -1,7 +1,9 @@
 """mer-train: parse, call one function, print what came out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,9 +16,9 @@ from features.console import (
     printable,
     stop_on_sigterm,
 )
-from train.config import FitConfig
+from train.config import CHOICES
 
-DEFAULT = FitConfig()
+OWN = "  [default: the model's own]"
 
 EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 
@@ -32,23 +34,16 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option("--model", default="ststnet", help="The network; one file each in train/models/.")
 @click.option("--protocol", default="loso", help="mer-features list protocols.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, help="Repeat with seeds 0, 1, …")
+@click.option("--epochs", type=click.IntRange(min=1), help=f"The last one counts.{OWN}")
+@click.option("--batch-size", type=click.IntRange(min=2), help=f"Clips a step.{OWN}")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help=OWN.strip())
+@click.option("--weight-decay", type=click.FloatRange(min=0), help=OWN.strip())
+@click.option("--optimizer", type=click.Choice(CHOICES["optimizer"]), help=OWN.strip())
+@click.option("--schedule", type=click.Choice(CHOICES["schedule"]), help=f"Of the rate.{OWN}")
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=DEFAULT.epochs, help="The last one counts."
-)
-@click.option(
-    "--batch-size", type=click.IntRange(min=2), default=DEFAULT.batch_size, help="Clips a step."
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=DEFAULT.learning_rate,
-    help="Of Adam.",
-)
-@click.option(
-    "--weight-decay",
-    type=click.FloatRange(min=0),
-    default=DEFAULT.weight_decay,
-    help="Of Adam.",
+    "--class-weights",
+    type=click.Choice(CHOICES["class_weights"]),
+    help=f"balanced: by the training subjects' counts.{OWN}",
 )
 @click.option(
     "--device",
@@ -94,10 +89,6 @@ def cli(
     model: str,
     protocol: str,
     seeds: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
     device: str,
     workers: int | None,
     checkpoint_every: float,
@@ -106,6 +97,7 @@ def cli(
     out: Path,
     force: bool,
     as_json: bool,
+    **fit: Any,
 ) -> None:
     """Train a network on a feature store and test it on people it has not seen.
 
@@ -115,9 +107,11 @@ def cli(
     An interrupted run goes on when the same command is given again: what is done is kept in
     runs/.NAME.work/ until the run is whole.
     """
+    from train.models.base import load
     from train.run import Request, run  # --help need not load torch
 
-    config = FitConfig(epochs, batch_size, learning_rate, weight_decay)
+    asked = {name: value for name, value in fit.items() if value is not None}
+    config = replace(load(model).fit, **asked)
     request = Request(features, model, protocol, seeds, config, shuffle_labels)
     stop_on_sigterm()
     try:

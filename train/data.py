@@ -1,7 +1,8 @@
 """One store, in memory, as a model wants it.
 
 Nothing here is a statistic over samples: a test subject must not shape what the others
-are trained on. Every plane is averaged down by area and divided by a fixed constant.
+are trained on. Every plane is averaged down by area and divided by a fixed constant; its
+amplitude is information, and never normalised.
 """
 
 from collections.abc import Mapping
@@ -18,15 +19,10 @@ from features.base import Array
 from features.console import USAGE, MerError
 from features.protocol import Protocol
 from features.store import Store
-from train.models.base import Model
+from train.models.base import Input, Model
 
-# Our choice, after no paper: a micro-expression moves skin by about 2 px on a face 224 px
-# wide and strains it by about 0.05, so divided by these the planes lie near 1. Amplitude is
-# information: it is never normalised per sample.
-REFERENCE_WIDTH = 224  # px
-FULL_SCALE = {"flow": 2.0, "strain": 0.05}  # px at the reference width; px/px
+REFERENCE_WIDTH = 224  # px of the crop that a scale which follows the width is told for
 LABELLED_BY = ("dataset", "sample_id", "emotion", "objective_class", "action_units")
-LIMIT = 3.0  # scaled values are clipped to [-3, 3]: a failed flow must not outweigh a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +37,7 @@ class Examples:
         ``dataset/subject``: a person. Subject 1 of two datasets is two people.
     truth : (N,) int64
         Position of the sample's emotion in `classes`.
-    x : (N, planes, H, W) float32
-        Fixed-scale planes within [-3, 3].
+    inputs : (N, …) float32, one for each that the model takes
     left_out : how many samples the protocol does not take, or have no emotion
     differences : how the samples differ in number from what the protocol expects, and which
         samples the store lacks
@@ -55,7 +50,7 @@ class Examples:
     digest: Array
     group: Array
     truth: Array
-    x: Tensor
+    inputs: tuple[Tensor, ...]
     left_out: int
     differences: tuple[str, ...]
 
@@ -100,7 +95,10 @@ def read(path: Path, model: Model, protocol: Protocol) -> Examples:
             digest=index["digest"][kept],
             group=group,
             truth=np.array([classes.index(emotion) for emotion in emotions], np.int64),
-            x=torch.stack([planes(store, int(row), model) for row in kept]),
+            inputs=tuple(
+                torch.stack([prepare(store.read(one.feature, int(row)), one) for row in kept])
+                for one in model.takes
+            ),
             left_out=len(labels) - len(kept),
             differences=differences(protocol, index["dataset"][kept], subjects, emotions, store),
         )
@@ -120,52 +118,45 @@ def differences(
     return tuple(told)
 
 
-def planes(store: Store, row: int, model: Model) -> Tensor:
-    """One sample's planes, (planes, H, W) float32."""
-    parts = [prepare(name, store.read(name, row), model.size) for name in model.takes]
-    return torch.cat(parts)
-
-
-def prepare(name: str, array: Array, size: tuple[int, int]) -> Tensor:
+def prepare(array: Array, wanted: Input) -> Tensor:
     """Bring one feature to a model's size and scale.
 
     Parameters
     ----------
-    array : (C, H, W), px for flow, px/px for strain
-        As stored.
+    array : (C, …, H, W) as stored
 
     Returns
     -------
-    (C, *size) float32 within [-3, 3], no unit
-        1 is a flow of 2 px on a face 224 px wide: on a crop half as wide the same motion
-        is 1 px, so the constant follows the width. Strain has no unit and no such factor.
+    float32 without a unit
+        A scale that follows the width gives the same motion of the face the same number on
+        crops of any width.
     """
-    width = array.shape[-1]
-    scale = FULL_SCALE[name] * (width / REFERENCE_WIDTH if name == "flow" else 1)
     plane = torch.from_numpy(array.astype(np.float32))
-    small = interpolate(plane[None], size, mode="area")[0]
-    return (small / scale).clamp(-LIMIT, LIMIT)
+    factor = array.shape[-1] / REFERENCE_WIDTH if wanted.per_width else 1.0
+    scale = torch.tensor(wanted.scale).repeat(-(-len(plane) // len(wanted.scale)))[: len(plane)]
+    if wanted.size is not None:
+        flat = plane.reshape(-1, 1, *plane.shape[-2:])
+        small = interpolate(flat, wanted.size, mode="area")
+        plane = small.reshape(*plane.shape[:-2], *wanted.size)
+    plane = plane / (scale * factor).reshape(-1, *(1,) * (plane.ndim - 1))
+    return plane if wanted.clamp is None else plane.clamp(-wanted.clamp, wanted.clamp)
 
 
 def check_features(path: Path, stored: Mapping[str, Mapping[str, Any]], model: Model) -> None:
     """Refuse a store that a model cannot be fed from."""
-    missing = [name for name in model.takes if name not in stored]
+    wanted = [one.feature for one in model.takes]
+    missing = [name for name in wanted if name not in stored]
     if missing:
         raise MerError(
             f"{path}: no {' and no '.join(missing)}; it holds {', '.join(stored) or 'no feature'}",
-            f"choose a recipe that makes {' and '.join(model.takes)}, "
-            "or another --model: mer-features list recipes",
+            f"make the store that this model is for: --recipe {model.recipe}; or another --model",
         )
-    for name in model.takes:
-        if name not in FULL_SCALE:
-            raise MerError(
-                f"no fixed scale is known for {name!r}", "add it to FULL_SCALE in train/data.py"
-            )
+    for name in wanted:
         shape = stored[name]["shape"]
-        if len(shape) != 4:
+        if len(shape) < 4:
             raise MerError(
                 f"{path}: {name} is {shape[1:]} a sample; a network needs planes (C, H, W)",
-                "choose a recipe that stores it as planes",
+                f"choose a recipe that stores it as planes, such as {model.recipe}",
             )
 
 

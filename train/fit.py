@@ -5,7 +5,8 @@ chosen on one (Varanka et al., "Data Leakage and Evaluation Issues in Micro-Expr
 Analysis", IEEE TAFFC 2024: choosing the epoch on the test subject adds 6 to 14 points).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,7 +85,7 @@ def copied(tensors: Tensors) -> dict[str, Tensor]:
 def fit(
     model: Model,
     classes: int,
-    x: Tensor,
+    inputs: Sequence[Tensor],
     truth: Tensor,
     config: FitConfig,
     seed: int,
@@ -95,7 +96,7 @@ def fit(
 
     Parameters
     ----------
-    x : (n, planes, H, W) float32, the training samples alone, n >= 2
+    inputs : (n, …) float32 each, the training samples alone, n >= 2
     truth : (n,) int64 in [0, classes), on the same device
     seed : decides weights, dropout and order; on one CPU thread the result is the same
         bit for bit
@@ -107,33 +108,70 @@ def fit(
     -------
     The network of the last epoch, in eval mode.
     """
-    devices = [x.device] if x.is_cuda else []
-    with torch.random.fork_rng(devices):  # leaves the caller's random numbers alone
+    device = truth.device
+    with torch.random.fork_rng([device] if truth.is_cuda else []):  # the caller's are left alone
         torch.manual_seed(seed)  # weights and dropout
         order = torch.Generator().manual_seed(seed)  # its own: a wider net reorders nothing
-        network = model.build(classes).to(x.device)
-        optimizer = torch.optim.Adam(
-            network.parameters(), config.learning_rate, weight_decay=config.weight_decay
-        )
-        training = Training(network, optimizer, order, x.device)
+        network = model.build(classes).to(device)
+        weight = balanced(truth, classes) if config.class_weights == "balanced" else None
+        training = Training(network, optimizer_of(network, config), order, device)
         done, left = start or (0, None)
         if left is not None:
             training.restore(left)
         for epoch in range(done + 1, config.epochs + 1):
             network.train()
-            for rows in batches(len(x), config.batch_size, order):
-                rows = rows.to(x.device)
-                loss = cross_entropy(network(x[rows]), truth[rows])
-                optimizer.zero_grad()
+            for group in training.optimizer.param_groups:
+                group["lr"] = rate(config, epoch)
+            for rows in batches(len(truth), config.batch_size, order):
+                rows = rows.to(device)
+                loss = loss_of(network, [x[rows] for x in inputs], truth[rows], weight)
+                training.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+                training.optimizer.step()
             if keep is not None:
                 keep(epoch, training.state)
     return network.eval()
 
 
+def loss_of(
+    network: nn.Module, inputs: Sequence[Tensor], truth: Tensor, weight: Tensor | None
+) -> Tensor:
+    """What a step lowers: the network's own losses, or cross-entropy."""
+    own: Callable[..., Tensor] | None = getattr(network, "losses", None)
+    if own is not None:
+        return own(inputs, truth, weight)
+    return cross_entropy(network(*inputs), truth, weight)
+
+
+def optimizer_of(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """The optimizer that a config names."""
+    parameters, decay = network.parameters(), config.weight_decay
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, config.learning_rate, 0.9, weight_decay=decay)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[config.optimizer](parameters, config.learning_rate, weight_decay=decay)
+
+
+def rate(config: FitConfig, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 1; cosine: half a wave down from the first."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
+
+
+def balanced(truth: Tensor, classes: int) -> Tensor:
+    """(classes,) weights with which every class of the training samples weighs the same.
+
+    n / (classes there · samples of the class), as scikit-learn's "balanced"; a class that is
+    not there gets 0.
+    """
+    counts = torch.bincount(truth, minlength=classes).to(torch.float32)
+    there = (counts > 0).sum()
+    return torch.where(counts > 0, len(truth) / (there * counts.clamp(min=1)), 0.0)
+
+
 @torch.inference_mode()
-def predict(network: nn.Module, x: Tensor) -> Tensor:
+def predict(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
     """Probabilities of the classes, (n, classes) float32 on the CPU; no batch statistics."""
     network.eval()
-    return network(x).softmax(1).cpu()
+    return network(*inputs).softmax(1).cpu()

@@ -106,8 +106,8 @@ def run(
         if finished:
             tell(f"{work.folder}: {len(finished)} of {len(tasks)} fits are finished and kept")
         left = [task for task, found in kept if found is None]
-        x = examples.x.numpy()
-        job = Job(request.model, len(examples.classes), x, request.fit, device, work)
+        inputs = tuple(x.numpy() for x in examples.inputs)
+        job = Job(request.model, len(examples.classes), inputs, request.fit, device, work)
         with closing(compute(job, left, min(workers or usable_cores(), len(made)))) as fitting:
             fitted = follow(chain(finished, fitting), len(tasks), "fits")
             predictions = tabulate(out.name, examples, request.fit.epochs, fitted)
@@ -150,7 +150,7 @@ def identity(
         **{name: value for name, value in asked(request).items() if name != "features"},
         "store_key": store["key"],
         "store_blake3": store["blake3"],
-        "samples": array_digest(examples.x.numpy()),
+        "samples": [array_digest(x.numpy()) for x in examples.inputs],
         "classes": list(examples.classes),
         "folds": digest(canonical_json(rows).encode()),
         "code": digest(canonical_json([file_digest(path) for path in code]).encode()),

@@ -40,13 +40,13 @@ class Job:
 
     Parameters
     ----------
-    x : (N, planes, H, W) float32, all samples
+    inputs : (N, …) float32 each, all samples
     work : where every fit keeps what it has done; None to keep nothing
     """
 
     model: str
     classes: int
-    x: Array
+    inputs: tuple[Array, ...]
     config: FitConfig
     device: str
     work: Work | None = None
@@ -59,7 +59,7 @@ class Task:
     Parameters
     ----------
     truth : (N,) int64, labels of all samples under this seed
-    train, test : rows of `x`
+    train, test : rows of the inputs
     """
 
     seed: int
@@ -95,24 +95,30 @@ def compute(job: Job, tasks: Sequence[Task], workers: int) -> Fits:
             )
     workers = min(workers, len(tasks))
     if workers <= 1 or job.device != "cpu":
-        x = torch.from_numpy(job.x).to(job.device)
+        inputs = tensors(job)
         with one_thread():
             for task in tasks:
-                yield task, fit_and_predict(job, x, task)
+                yield task, fit_and_predict(job, inputs, task)
     else:
         yield from _in_processes(job, tasks, workers)
 
 
-def fit_and_predict(job: Job, x: Tensor, task: Task) -> Array:
+def tensors(job: Job) -> list[Tensor]:
+    """The inputs on the job's device."""
+    return [torch.from_numpy(x).to(job.device) for x in job.inputs]
+
+
+def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Array:
     """Fit one task, then, and only then, look at its test samples."""
-    train = torch.from_numpy(task.train).to(x.device)
-    truth = torch.from_numpy(task.truth).to(x.device)
+    device = inputs[0].device
+    train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
+    truth = torch.from_numpy(task.truth).to(device)[train]
     seed = seed_of(task.seed, task.fold)
-    given = base.load(job.model), job.classes, x[train], truth[train], job.config, seed
+    seen = [x[train] for x in inputs]
+    given = base.load(job.model), job.classes, seen, truth, job.config, seed
     kept = job.work.fit(task.seed, task.fold) if job.work else None
     network = fit(*given, kept.newest(), kept.keep) if kept else fit(*given)
-    test = torch.from_numpy(task.test).to(x.device)
-    probabilities = checked(task, predict(network, x[test]).numpy())
+    probabilities = checked(task, predict(network, [x[test] for x in inputs]).numpy())
     if kept:
         kept.finish(probabilities, copied(network.state_dict()))
     return probabilities
@@ -176,16 +182,16 @@ def _in_processes(job: Job, tasks: Sequence[Task], workers: int) -> Fits:
 
 
 _job: Job  # set once in each worker: the samples travel once, not with every task
-_x: Tensor
+_inputs: list[Tensor]
 
 
 def _start(job: Job) -> None:
-    global _job, _x
+    global _job, _inputs
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     # Ctrl-C is the parent's to answer. SIGTERM ends a worker at once: what counts is on disk.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
-    _job, _x = job, torch.from_numpy(job.x)
+    _job, _inputs = job, tensors(job)
 
 
 def _leave_with_parent() -> None:
@@ -197,4 +203,4 @@ def _leave_with_parent() -> None:
 
 
 def _work(task: Task) -> Array:
-    return fit_and_predict(_job, _x, task)
+    return fit_and_predict(_job, _inputs, task)

@@ -3,14 +3,36 @@
 from __future__ import annotations  # torch.nn is named below, yet not loaded for --help
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import train.models
 from features import plugin
+from train.config import FitConfig
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A stored feature as a network wants it: divided by fixed numbers, never by statistics.
+
+    Parameters
+    ----------
+    feature : its name in the store
+    size : (H, W) that its last two axes are averaged to by area; None = as stored
+    scale : in the feature's unit, what becomes 1
+        One number a plane along the first axis, in turn.
+    per_width : the scale is that of a crop 224 px wide, and follows the width
+    clamp : greatest magnitude after scaling; None = any
+    """
+
+    feature: str
+    size: tuple[int, int] | None = None
+    scale: tuple[float, ...] = (1.0,)
+    per_width: bool = False
+    clamp: float | None = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +42,18 @@ class Model:
     Parameters
     ----------
     build : called as ``build(classes)``
-        The network: (B, planes, H, W) float32 -> (B, classes) logits.
-    takes : names of features
-        Their planes, in this order, are the network's input.
-    size : (H, W)
-        Every plane is brought to this size.
+        The network, an nn.Module: one (B, …) float32 tensor an input -> (B, classes) logits. What
+        is trained by more than cross-entropy has a method
+        ``losses(inputs, truth, weight) -> scalar``; weight is that of the classes, or None.
+    takes : its inputs, in order
+    recipe : the pipeline's recipe whose store it is made for
+    fit : how its authors train it, or we: the docstring of the file says which
     """
 
     build: Callable[[int], nn.Module]
-    takes: tuple[str, ...]
-    size: tuple[int, int]
+    takes: tuple[Input, ...]
+    recipe: str
+    fit: FitConfig = field(default_factory=FitConfig)
 
 
 def names() -> list[str]:
