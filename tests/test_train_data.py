@@ -23,26 +23,26 @@ def store(tmp_path_factory):
 
 
 def test_planes_come_in_the_models_order_and_size(store):
-    flow, strain = read(store, MODEL, LOSO).inputs
+    flow, strain = read([store], MODEL, LOSO).inputs
     assert (flow.shape, strain.shape) == ((36, 2, 28, 28), (36, 1, 28, 28))
     assert (flow.dtype, strain.dtype) == (torch.float32, torch.float32)
 
 
 def test_a_sample_without_an_emotion_is_left_out_and_counted(store):
-    examples = read(store, MODEL, LOSO)
+    examples = read([store], MODEL, LOSO)
     assert examples.left_out == 1
     assert "unlabelled" not in examples.sample_id
 
 
 def test_truth_counts_through_the_sorted_emotions(store):
-    examples = read(store, MODEL, LOSO)
+    examples = read([store], MODEL, LOSO)
     assert examples.classes == EMOTIONS
     for sample_id, truth in zip(examples.sample_id, examples.truth, strict=True):
         assert EMOTIONS[truth] in sample_id
 
 
 def test_a_person_is_a_subject_of_a_dataset(store):
-    assert set(read(store, MODEL, LOSO).group) == {"tiny/s0", "tiny/s1", "tiny/s2", "tiny/s3"}
+    assert set(read([store], MODEL, LOSO).group) == {"tiny/s0", "tiny/s1", "tiny/s2", "tiny/s3"}
 
 
 def test_two_pixels_of_flow_on_a_face_224_wide_are_1():
@@ -88,16 +88,16 @@ def test_resizing_averages_areas():
 
 def test_no_sample_depends_on_another(store, tmp_path):
     """No statistic over samples: three subjects alone read as they do among four."""
-    fewer = read(tiny_store(tmp_path / "few.h5", rows(subjects=3)), MODEL, LOSO)
-    kept = np.isin(read(store, MODEL, LOSO).sample_id, fewer.sample_id)
-    for all_of_them, few in zip(read(store, MODEL, LOSO).inputs, fewer.inputs, strict=True):
+    fewer = read([tiny_store(tmp_path / "few.h5", rows(subjects=3))], MODEL, LOSO)
+    kept = np.isin(read([store], MODEL, LOSO).sample_id, fewer.sample_id)
+    for all_of_them, few in zip(read([store], MODEL, LOSO).inputs, fewer.inputs, strict=True):
         assert torch.equal(all_of_them[torch.from_numpy(kept)], few)
 
 
 def test_a_store_without_a_feature_is_refused(tmp_path):
     path = tiny_store(tmp_path / "flow.h5", columns=("flow",))
     with pytest.raises(MerError, match="no strain; it holds flow"):
-        read(path, MODEL, LOSO)
+        read([path], MODEL, LOSO)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_store_without_a_feature_is_refused(tmp_path):
 )
 def test_samples_that_make_no_folds_are_refused(tmp_path, samples, cause):
     with pytest.raises(MerError, match=cause):
-        read(tiny_store(tmp_path / "s.h5", samples), MODEL, LOSO)
+        read([tiny_store(tmp_path / "s.h5", samples)], MODEL, LOSO)
 
 
 def test_a_feature_that_is_no_plane_is_refused(tmp_path):
@@ -119,7 +119,7 @@ def test_a_feature_that_is_no_plane_is_refused(tmp_path):
         return {name: array.reshape(len(array), -1) for name, array in arrays(sample).items()}
 
     with pytest.raises(MerError, match="needs planes"):
-        read(tiny_store(tmp_path / "s.h5", make=flat), MODEL, LOSO)
+        read([tiny_store(tmp_path / "s.h5", make=flat)], MODEL, LOSO)
 
 
 def test_a_damaged_store_is_refused(tmp_path):
@@ -128,13 +128,13 @@ def test_a_damaged_store_is_refused(tmp_path):
     with h5py.File(path, "r+") as file:
         file["features/flow"][0, 0, SIDE // 2, 0] = 1
     with pytest.raises(MerError, match="flow of s0-disgust-0 is damaged") as refusal:
-        read(path, MODEL, LOSO)
+        read([path], MODEL, LOSO)
     assert refusal.value.exit_code == 4
 
 
 def test_a_protocol_of_several_labels_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(MerError, match="cd6me gives a sample several labels") as caught:
-        read(tmp_path / "none.h5", MODEL, load_protocol("cd6me"))
+        read([tmp_path / "none.h5"], MODEL, load_protocol("cd6me"))
     assert caught.value.exit_code == 2
 
 
@@ -142,8 +142,34 @@ def test_a_protocol_fixes_the_classes_leaves_out_the_rest_and_tells_what_is_shor
     made = [{**one, "dataset": "samm"} for one in rows()]
     for one, emotion in zip(made, ["happiness", "surprise", "others"] * 12, strict=True):
         one["emotion"] = emotion
-    examples = read(tiny_store(tmp_path / "s.h5", made), MODEL, load_protocol("samm-3"))
+    examples = read([tiny_store(tmp_path / "s.h5", made)], MODEL, load_protocol("samm-3"))
     assert examples.classes == ("negative", "positive", "surprise")
     assert (len(examples.sample_id), examples.left_out) == (24, 12)
     assert "samm: negative 0, expected 92" in examples.differences
     assert "samm: subjects 4, expected 28" in examples.differences
+
+
+def test_features_of_two_stores_are_joined_by_sample(tmp_path):
+    both = tiny_store(tmp_path / "both.h5", rows())
+    flow = tiny_store(tmp_path / "flow.h5", rows()[::-1], columns=("flow",))
+    strain = tiny_store(tmp_path / "strain.h5", rows()[2:], columns=("strain",))
+    joined, whole = read([flow, strain], MODEL, LOSO), read([both], MODEL, LOSO)
+    kept = torch.from_numpy(np.isin(whole.sample_id, joined.sample_id))
+    assert int(kept.sum()) == len(joined.truth) == len(rows()) - 2
+    for one, other in zip(whole.inputs, joined.inputs, strict=True):
+        assert torch.equal(one[kept], other)
+
+
+def test_a_feature_of_two_stores_is_refused(tmp_path):
+    one, two = (tiny_store(tmp_path / name) for name in ("one.h5", "two.h5"))
+    with pytest.raises(MerError, match=r"flow is in .*one\.h5 and in .*two\.h5"):
+        read([one, two], MODEL, LOSO)
+
+
+def test_stores_that_disagree_on_a_label_are_refused(tmp_path):
+    made = rows()
+    other = [{**made[0], "emotion": "surprise"}, *made[1:]]
+    one = tiny_store(tmp_path / "one.h5", made, columns=("flow",))
+    two = tiny_store(tmp_path / "two.h5", other, columns=("strain",))
+    with pytest.raises(MerError, match=f"emotion of {made[0]['sample_id']} is not that of"):
+        read([one, two], MODEL, LOSO)

@@ -5,9 +5,10 @@ from torch import nn
 
 from features.console import MerError
 from train.config import FitConfig
-from train.fit import balanced, batches, fit, predict, rate, seed_of
+from train.fit import balanced, batches, fit, rate, seed_of
 from train.folds import loso
 from train.models.base import Input, Model, load
+from train.predict import predict
 from train.workers import Job, Task, compute
 
 MODEL = load("ststnet")
@@ -30,8 +31,8 @@ def pool(truth, workers=1, seed=0, x=None, config=CONFIG):
     job = Job("ststnet", CLASSES, pattern() if x is None else x, config, "cpu")
     tasks = [Task(seed, fold.name, truth, fold.train, fold.test) for fold in loso(GROUP)]
     pooled = np.zeros((len(truth), CLASSES), np.float32)
-    for task, probabilities in compute(job, tasks, workers):
-        pooled[task.test] = probabilities
+    for task, answer in compute(job, tasks, workers):
+        pooled[task.test] = answer.probabilities
     return pooled
 
 
@@ -77,7 +78,7 @@ def test_a_fit_does_not_see_its_test_samples(learned):
     asked = [Task(0, "d/3", TRUTH, fold.train, probe)]
     before = Job("ststnet", CLASSES, pattern(), CONFIG, "cpu")
     (_, with_other_test), (_, as_it_was) = (next(compute(j, asked, 1)) for j in (job, before))
-    assert np.array_equal(with_other_test, as_it_was)
+    assert np.array_equal(with_other_test.probabilities, as_it_was.probabilities)
 
 
 def test_fitting_leaves_the_callers_random_numbers_and_threads_alone():

@@ -89,11 +89,13 @@ def test_the_same_command_gives_the_same_predictions_file(store, ran, tmp_path):
 
 
 def test_results_say_what_the_run_rests_on(store, results):
-    assert results["store"] == {
-        "name": "tiny.h5",
-        "key": "0" * 32,
-        "blake3": blake3.blake3(store.read_bytes()).hexdigest(),
-    }
+    assert results["stores"] == [
+        {
+            "name": "tiny.h5",
+            "key": "0" * 32,
+            "blake3": blake3.blake3(store.read_bytes()).hexdigest(),
+        }
+    ]
     assert results["seeds"] == [0, 1]
     assert results["device"] == "cpu"
     assert results["protocol"] == "loso"
@@ -111,7 +113,7 @@ def test_the_config_reads_back(store, ran):
     config = tomllib.loads((ran[0] / "config.toml").read_text())
     fit = asdict(FitConfig(epochs=12, batch_size=8, learning_rate=1e-2))
     assert {name: config[name] for name in fit} == fit
-    assert config["features"] == str(store)
+    assert config["features"] == [str(store)]
     assert (config["model"], config["protocol"], config["seeds"]) == ("ststnet", "loso", 2)
 
 

@@ -27,9 +27,10 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option(
     "--features",
     required=True,
+    multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE.h5",
-    help="The feature store to train from.",
+    help="The feature store to train from; repeat it if the model takes features of several.",
 )
 @click.option("--model", default="ststnet", help="The network; one file each in train/models/.")
 @click.option("--protocol", default="loso", help="mer-features list protocols.")
@@ -85,7 +86,7 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of tables.")
 def cli(
-    features: Path,
+    features: tuple[Path, ...],
     model: str,
     protocol: str,
     seeds: int,
@@ -124,8 +125,9 @@ def cli(
         return
     from train.tables import show
 
+    names = " and ".join(path.name for path in features)
     control = ", labels shuffled: a control" if shuffle_labels else ""
-    show(results["scores"], f"{model} on {features.name}, {protocol}{control}")
+    show(results["scores"], f"{model} on {names}, {protocol}{control}")
     if results["left_out"]:
         click.echo(f"{results['left_out']} samples left out: no emotion, or not in {protocol}")
     for difference in results["differences"]:

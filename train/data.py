@@ -1,14 +1,14 @@
-"""One store, in memory, as a model wants it.
+"""Stores, in memory, as a model wants them.
 
 Nothing here is a statistic over samples: a test subject must not shape what the others
 are trained on. Every plane is averaged down by area and divided by a fixed constant; its
 amplitude is information, and never normalised.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -55,14 +55,17 @@ class Examples:
     differences: tuple[str, ...]
 
 
-def read(path: Path, model: Model, protocol: Protocol) -> Examples:
-    """Read what a model takes from a store, and a protocol from its samples.
+def read(paths: Sequence[Path], model: Model, protocol: Protocol) -> Examples:
+    """Read what a model takes from one store or several, and a protocol from their samples.
+
+    Each feature comes from the one store that holds it; labels come from the first store. A
+    sample takes part if every store has it.
 
     Raises
     ------
     MerError
-        If the store is damaged, lacks a feature the model takes, or holds fewer than two
-        subjects or two emotions.
+        If a store is damaged, a feature the model takes is in none or in two, stores disagree on
+        a label, or there are fewer than two subjects or two emotions.
     """
     if protocol.several_labels:
         raise MerError(
@@ -70,9 +73,10 @@ def read(path: Path, model: Model, protocol: Protocol) -> Examples:
             "choose a protocol of classes: mer-features list protocols",
             USAGE,
         )
-    with Store(path) as store:
-        check_features(path, store.features, model)
-        index = store.index
+    with ExitStack() as opened:
+        stores = [opened.enter_context(Store(path)) for path in paths]
+        source = sources(stores, model)
+        index, rows = common(stores)
         labels = np.array(
             [
                 protocol.label(*row)
@@ -85,7 +89,7 @@ def read(path: Path, model: Model, protocol: Protocol) -> Examples:
         group = np.array(
             [f"{d}/{s}" for d, s in zip(index["dataset"][kept], subjects, strict=True)], object
         )
-        check_labels(path, index["sample_id"][kept], subjects, group, emotions)
+        check_labels(paths[0], index["sample_id"][kept], subjects, group, emotions)
         classes = protocol.classes or sorted(set(emotions))
         return Examples(
             classes=tuple(classes),
@@ -96,24 +100,68 @@ def read(path: Path, model: Model, protocol: Protocol) -> Examples:
             group=group,
             truth=np.array([classes.index(emotion) for emotion in emotions], np.int64),
             inputs=tuple(
-                torch.stack([prepare(store.read(one.feature, int(row)), one) for row in kept])
-                for one in model.takes
+                torch.stack(
+                    [prepare(store.read(one.feature, int(rows[store][i])), one) for i in kept]
+                )
+                for one, store in zip(model.takes, source, strict=True)
             ),
             left_out=len(labels) - len(kept),
-            differences=differences(protocol, index["dataset"][kept], subjects, emotions, store),
+            differences=differences(protocol, index["dataset"][kept], subjects, emotions, stores),
         )
 
 
+def sources(stores: Sequence[Store], model: Model) -> list[Store]:
+    """The store of each feature that a model takes."""
+    found = []
+    for one in model.takes:
+        there = [store for store in stores if one.feature in store.features]
+        if len(there) > 1:
+            raise MerError(
+                f"{one.feature} is in {' and in '.join(str(store.path) for store in there)}",
+                "give one store of each feature",
+            )
+        found += there
+    check_features(stores, model)
+    return found
+
+
+def common(stores: Sequence[Store]) -> tuple[dict[str, Array], dict[Store, Array]]:
+    """The index of the samples that every store has, and their rows in each.
+
+    `digest` is then of all stores' arrays.
+    """
+    rows_of = [{name: row for row, name in enumerate(store.index["sample_id"])} for store in stores]
+    shared = sorted(set.intersection(*(set(rows) for rows in rows_of)))
+    rows = {
+        store: np.array([of[name] for name in shared], np.int64)
+        for store, of in zip(stores, rows_of, strict=True)
+    }
+    index = {name: column[rows[stores[0]]] for name, column in stores[0].index.items()}
+    for store in stores[1:]:
+        for name in (*LABELLED_BY, "subject"):
+            differs = np.flatnonzero(store.index[name][rows[store]] != index[name])
+            if len(differs):
+                raise MerError(
+                    f"{store.path}: {name} of {shared[differs[0]]} is not that of {stores[0].path}",
+                    "make both stores of the same manifest",
+                )
+    digests = [store.index["digest"][rows[store]] for store in stores]
+    index["digest"] = np.array(["".join(each) for each in zip(*digests, strict=True)], object)
+    return index, rows
+
+
 def differences(
-    protocol: Protocol, datasets: Array, subjects: Array, labels: Array, store: Store
+    protocol: Protocol, datasets: Array, subjects: Array, labels: Array, stores: Sequence[Store]
 ) -> tuple[str, ...]:
-    """Say how a store falls short of a protocol, and which of its samples failed."""
+    """Say how stores fall short of a protocol, and which of their samples failed."""
     told = protocol.differences(zip(datasets, subjects, labels, strict=True))
-    failed = store.failures
     if told:
         told += [
             f"not in the store: {sample_id} ({message})"
-            for sample_id, message in zip(failed["sample_id"], failed["message"], strict=True)
+            for store in stores
+            for sample_id, message in zip(
+                store.failures["sample_id"], store.failures["message"], strict=True
+            )
         ]
     return tuple(told)
 
@@ -142,20 +190,22 @@ def prepare(array: Array, wanted: Input) -> Tensor:
     return plane if wanted.clamp is None else plane.clamp(-wanted.clamp, wanted.clamp)
 
 
-def check_features(path: Path, stored: Mapping[str, Mapping[str, Any]], model: Model) -> None:
-    """Refuse a store that a model cannot be fed from."""
+def check_features(stores: Sequence[Store], model: Model) -> None:
+    """Refuse stores that a model cannot be fed from."""
+    stored = {name: told for store in stores for name, told in store.features.items()}
+    paths = " and ".join(str(store.path) for store in stores)
     wanted = [one.feature for one in model.takes]
     missing = [name for name in wanted if name not in stored]
     if missing:
         raise MerError(
-            f"{path}: no {' and no '.join(missing)}; it holds {', '.join(stored) or 'no feature'}",
+            f"{paths}: no {' and no '.join(missing)}; it holds {', '.join(stored) or 'no feature'}",
             f"make the store that this model is for: --recipe {model.recipe}; or another --model",
         )
     for name in wanted:
         shape = stored[name]["shape"]
         if len(shape) < 4:
             raise MerError(
-                f"{path}: {name} is {shape[1:]} a sample; a network needs planes (C, H, W)",
+                f"{paths}: {name} is {shape[1:]} a sample; a network needs planes (C, H, W)",
                 f"choose a recipe that stores it as planes, such as {model.recipe}",
             )
 

@@ -19,6 +19,7 @@ from train.models.base import Model
 
 Tensors = Mapping[str, Tensor]
 Keep = Callable[[int, Callable[[], Tensors]], None]
+Watch = Callable[[int, nn.Module], None]
 
 
 def seed_of(seed: int, fold: str) -> int:
@@ -91,6 +92,7 @@ def fit(
     seed: int,
     start: tuple[int, Tensors] | None = None,
     keep: Keep | None = None,
+    watch: Watch | None = None,
 ) -> nn.Module:
     """Train a network from its first weights, or from where it was left, to its last epoch.
 
@@ -102,7 +104,8 @@ def fit(
         bit for bit
     start : an epoch and the state after it
         On one CPU thread the result is, bit for bit, that of a fit that was never left.
-    keep : called after every epoch with its number and a function that gives the state
+    watch : called after every epoch with its number and the network; must leave it alone
+    keep : called after that with the number and a function that gives the state
 
     Returns
     -------
@@ -128,6 +131,8 @@ def fit(
                 training.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 training.optimizer.step()
+            if watch is not None:
+                watch(epoch, network)
             if keep is not None:
                 keep(epoch, training.state)
     return network.eval()
@@ -168,10 +173,3 @@ def balanced(truth: Tensor, classes: int) -> Tensor:
     counts = torch.bincount(truth, minlength=classes).to(torch.float32)
     there = (counts > 0).sum()
     return torch.where(counts > 0, len(truth) / (there * counts.clamp(min=1)), 0.0)
-
-
-@torch.inference_mode()
-def predict(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
-    """Probabilities of the classes, (n, classes) float32 on the CPU; no batch statistics."""
-    network.eval()
-    return network(*inputs).softmax(1).cpu()

@@ -1,6 +1,7 @@
 """One run: a store in, a folder of predictions and scores out.
 
-runs/NAME/predictions.csv   every test sample once a seed
+runs/NAME/predictions.csv   every test sample once a seed, after the last epoch
+          oracle.csv        the same at the epoch best on each test subject: no result
           results.json      scores, and all that is needed to repeat them
           config.toml       what was asked for
           checkpoints/      the networks, if they are kept
@@ -12,7 +13,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -34,12 +35,14 @@ from train.config import FitConfig
 from train.data import Examples, read
 from train.folds import Fold, folds
 from train.models import base
+from train.oracle import Answer
 from train.predictions import Predictions, Row, write
 from train.scores import scores
 from train.work import tell, work_folder
 from train.workers import Job, Task, compute, usable_cores
 
 NETWORKS = "checkpoints"
+ORACLE = "oracle.csv"
 MARK = "predictions.csv"  # a folder that holds it holds a whole run
 
 
@@ -55,7 +58,7 @@ class Request:
         scored as permuted: whatever is then above chance leaks.
     """
 
-    features: Path
+    features: tuple[Path, ...]
     model: str
     protocol: str
     seeds: int
@@ -98,8 +101,8 @@ def run(
     examples = read(request.features, model, load_protocol(request.protocol))
     made = folds(examples.group, examples.digest)
     tasks = plan(request, examples, made)
-    store = describe(request.features)
-    of = identity(request, examples, tasks, store, device)
+    stores = [describe(path) for path in request.features]
+    of = identity(request, examples, tasks, stores, device)
     with work_folder(out, of, seconds, keep_networks) as work:
         kept = [(task, work.fit(task.seed, task.fold).recover()) for task in tasks]
         finished = [(task, found) for task, found in kept if found is not None]
@@ -110,21 +113,24 @@ def run(
         job = Job(request.model, len(examples.classes), inputs, request.fit, device, work)
         with closing(compute(job, left, min(workers or usable_cores(), len(made)))) as fitting:
             fitted = follow(chain(finished, fitting), len(tasks), "fits")
-            predictions = tabulate(out.name, examples, request.fit.epochs, fitted)
+            answers = list(fitted)
+        last, oracle = tabulate(out.name, examples, request.fit.epochs, answers)
         results = {
             "run": out.name,
             **asked(request),
             "seeds": list(range(request.seeds)),
-            "scores": scores(predictions),
+            "scores": scores(last),
+            "oracle": scores(oracle)["network"],
             "left_out": examples.left_out,
             "differences": examples.differences,
-            "store": store,
+            "stores": stores,
             "device": device_name(device),
             "torch": torch.__version__,
             "seconds": round(time.monotonic() - start, 1),
         }
         with run_folder(out, force) as partial:
-            write(partial / MARK, predictions)
+            write(partial / MARK, last)
+            write(partial / ORACLE, oracle)
             text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
             write_durably(partial / "results.json", (text + "\n").encode())
             write_durably(partial / "config.toml", toml(asked(request)).encode())
@@ -137,7 +143,7 @@ def identity(
     request: Request,
     examples: Examples,
     tasks: Sequence[Task],
-    store: Mapping[str, str],
+    stores: Sequence[Mapping[str, str]],
     device: str,
 ) -> dict[str, Any]:
     """All that a fit's numbers depend on beside its seed and fold: what is kept is kept under it.
@@ -148,8 +154,7 @@ def identity(
     code = sorted(Path(__file__).parent.rglob("*.py"))
     return {
         **{name: value for name, value in asked(request).items() if name != "features"},
-        "store_key": store["key"],
-        "store_blake3": store["blake3"],
+        "stores": [[store["key"], store["blake3"]] for store in stores],
         "samples": [array_digest(x.numpy()) for x in examples.inputs],
         "classes": list(examples.classes),
         "folds": digest(canonical_json(rows).encode()),
@@ -176,12 +181,13 @@ def labels(truth: Array, seed: int, shuffle: bool) -> Array:
 
 
 def tabulate(
-    name: str, examples: Examples, epoch: int, fitted: Iterator[tuple[Task, Array]]
-) -> Predictions:
-    """Pool what the folds say; the order they finish in does not show."""
+    name: str, examples: Examples, epochs: int, answers: Iterable[tuple[Task, Answer]]
+) -> tuple[Predictions, Predictions]:
+    """Pool what the folds say, at the last epoch and at the oracle's; their order does not show."""
     names = examples.classes
-    rows = [
-        Row(
+
+    def row(task: Task, i: int, probabilities: Array, epoch: int) -> Row:
+        return Row(
             run=name,
             seed=task.seed,
             fold=task.fold,
@@ -189,15 +195,19 @@ def tabulate(
             dataset=examples.dataset[i],
             subject=examples.subject[i],
             truth=names[task.truth[i]],
-            prediction=names[int(p.argmax())],
-            probabilities=tuple(float(str(value)) for value in p),  # the shortest text of each
+            prediction=names[int(probabilities.argmax())],
+            probabilities=tuple(float(str(value)) for value in probabilities),  # shortest text
             epoch=epoch,
         )
-        for task, probabilities in fitted
-        for i, p in zip(task.test, probabilities, strict=True)
-    ]
-    rows.sort(key=lambda row: (row.seed, row.sample_id))
-    return Predictions(names, tuple(rows))
+
+    last, oracle = [], []
+    for task, answer in answers:
+        for i, now, best in zip(task.test, answer.probabilities, answer.oracle, strict=True):
+            last.append(row(task, i, now, epochs))
+            oracle.append(row(task, i, best, answer.oracle_epoch))
+    for rows in (last, oracle):
+        rows.sort(key=lambda one: (one.seed, one.sample_id))
+    return Predictions(names, tuple(last)), Predictions(names, tuple(oracle))
 
 
 def choose_device(device: str) -> str:
@@ -216,7 +226,7 @@ def device_name(device: str) -> str:
 def asked(request: Request) -> dict[str, Any]:
     """Flatten the request."""
     return {
-        "features": str(request.features),
+        "features": [str(path) for path in request.features],
         "model": request.model,
         "protocol": request.protocol,
         "seeds": request.seeds,

@@ -23,7 +23,7 @@ from urllib.parse import quote
 import click
 import numpy as np
 
-from features.base import Array, digest
+from features.base import digest
 from features.console import MerError, printable
 from features.disk import private_folder, write_durably
 from train.checkpoint import (
@@ -37,6 +37,7 @@ from train.checkpoint import (
     write,
 )
 from train.fit import Tensors
+from train.oracle import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +111,20 @@ class FitWork:
             save(self.states, epoch, state(), self.of)
             self.last = time.monotonic()
 
-    def finish(self, probabilities: Array, network: Tensors) -> None:
+    def finish(self, answer: Answer, network: Tensors) -> None:
         """Keep what a finished fit says, and drop its states."""
         if self.network is not None:
             write(self.network, network, self.of)
-        write_durably(self.result, sealed({**self.of, "probabilities": probabilities.tolist()}))
+        said = {
+            "probabilities": answer.probabilities.tolist(),
+            "oracle_epoch": answer.oracle_epoch,
+            "oracle": answer.oracle.tolist(),
+        }
+        write_durably(self.result, sealed({**self.of, **said}))
         shutil.rmtree(self.states, ignore_errors=True)
 
-    def finished(self) -> Array | None:
-        """Probabilities (n_test, classes) float32 of a fit finished before, or None.
+    def finished(self) -> Answer | None:
+        """What a fit said that was finished before, or None.
 
         Raises
         ------
@@ -132,9 +138,10 @@ class FitWork:
             if not self.network.exists():
                 return None
             read(self.network, self.of)
-        return np.array(found["probabilities"], np.float32)
+        last, oracle = (np.array(found[name], np.float32) for name in ("probabilities", "oracle"))
+        return Answer(last, found["oracle_epoch"], oracle)
 
-    def recover(self) -> Array | None:
+    def recover(self) -> Answer | None:
         """As `finished`, but what is damaged is told, dropped, and made again."""
         for error in drop_damaged(self.states, self.of):
             tell(f"{error.cause}: this fit goes on from the state before, or anew")

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,8 +26,10 @@ from torch import Tensor
 from features.base import Array
 from features.console import MerError
 from train.config import FitConfig
-from train.fit import copied, fit, predict, seed_of
+from train.fit import Tensors, copied, fit, seed_of
 from train.models import base
+from train.oracle import Answer, Oracle
+from train.predict import predict
 from train.work import Work
 
 # A batch system ends a whole group, one by one: our own SIGTERM may come after the workers'.
@@ -69,7 +71,7 @@ class Task:
     test: Array
 
 
-Fits = Generator[tuple[Task, Array], None, None]
+Fits = Generator[tuple[Task, Answer], None, None]
 
 
 def usable_cores() -> int:
@@ -78,7 +80,7 @@ def usable_cores() -> int:
 
 
 def compute(job: Job, tasks: Sequence[Task], workers: int) -> Fits:
-    """Fit every task; give (task, probabilities (n_test, classes) float32) as each is done.
+    """Fit every task; give (task, answer) as each is done.
 
     To close it before its end stops the fits under way.
 
@@ -108,20 +110,30 @@ def tensors(job: Job) -> list[Tensor]:
     return [torch.from_numpy(x).to(job.device) for x in job.inputs]
 
 
-def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Array:
-    """Fit one task, then, and only then, look at its test samples."""
+def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
+    """Fit one task; its test samples are looked at from aside, and teach the fit nothing."""
     device = inputs[0].device
     train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
-    truth = torch.from_numpy(task.truth).to(device)[train]
-    seed = seed_of(task.seed, task.fold)
-    seen = [x[train] for x in inputs]
-    given = base.load(job.model), job.classes, seen, truth, job.config, seed
+    truth = torch.from_numpy(task.truth).to(device)
+    asked = [x[test] for x in inputs]
+    oracle = Oracle(asked, truth[test])
     kept = job.work.fit(task.seed, task.fold) if job.work else None
-    network = fit(*given, kept.newest(), kept.keep) if kept else fit(*given)
-    probabilities = checked(task, predict(network, [x[test] for x in inputs]).numpy())
+    left = kept.newest() if kept else None
+
+    def keep(epoch: int, state: Callable[[], Tensors]) -> None:
+        if kept:
+            kept.keep(epoch, lambda: {**state(), **oracle.state()})
+
+    network = fit(
+        base.load(job.model), job.classes, [x[train] for x in inputs], truth[train], job.config,
+        seed_of(task.seed, task.fold), left and (left[0], oracle.restore(dict(left[1]))), keep,
+        oracle.watch,
+    )  # fmt: skip
+    probabilities = checked(task, predict(network, asked).numpy())
+    answer = Answer(probabilities, oracle.epoch, oracle.probabilities.numpy())
     if kept:
-        kept.finish(probabilities, copied(network.state_dict()))
-    return probabilities
+        kept.finish(answer, copied(network.state_dict()))
+    return answer
 
 
 def checked(task: Task, probabilities: Array) -> Array:
@@ -163,7 +175,7 @@ def _in_processes(job: Job, tasks: Sequence[Task], workers: int) -> Fits:
     started: set[multiprocessing.process.BaseProcess] = set()
     try:
         with no_signals():  # the workers start here
-            running: dict[Future[Array], Task] = {pool.submit(_work, task): task for task in tasks}
+            running: dict[Future[Answer], Task] = {pool.submit(_work, task): task for task in tasks}
             started = set(multiprocessing.active_children()) - others
         for done in as_completed(running):
             yield running[done], done.result()
@@ -202,5 +214,5 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _work(task: Task) -> Array:
+def _work(task: Task) -> Answer:
     return fit_and_predict(_job, _inputs, task)

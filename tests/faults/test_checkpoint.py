@@ -93,7 +93,12 @@ def expected(store, tmp_path_factory):
     done = CliRunner().invoke(cli, args)
     signal.signal(signal.SIGTERM, before)
     assert done.exit_code == 0, done.output
-    return (out / "predictions.csv").read_bytes()
+    return written(out)
+
+
+def written(run):
+    """What a run says of its samples, at the last epoch and at the oracle's."""
+    return [(run / name).read_bytes() for name in ("predictions.csv", "oracle.csv")]
 
 
 @contextmanager
@@ -130,7 +135,7 @@ def test_a_run_stopped_in_one_process_goes_on_to_the_same_bytes(
     again = train()
     assert again.exit_code == 0, again.output
     assert (f"{kept} of {FITS} fits are finished and kept" in again.stderr) == (kept > 0)
-    assert (tmp_path / "runs" / "run" / "predictions.csv").read_bytes() == expected
+    assert written(tmp_path / "runs" / "run") == expected
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
 
 
@@ -176,7 +181,7 @@ def test_a_run_of_its_own_stopped_at_any_moment_goes_on_to_the_same_bytes(
     start, store, tmp_path, expected, how, workers, fits
 ):
     out = stopped_and_resumed(start, store, tmp_path, how, workers, fits)
-    assert (out / "predictions.csv").read_bytes() == expected
+    assert written(out) == expected
 
 
 @pytest.mark.faults
@@ -242,7 +247,7 @@ def test_what_is_damaged_is_told_and_made_again(train, tmp_path, expected):
     for path in (result, network):
         assert f"{path}: damaged, or not whole: this fit is made again" in again.stderr
     assert f"{state}: damaged, or not whole: this fit goes on from" in again.stderr
-    assert (tmp_path / "runs" / "run" / "predictions.csv").read_bytes() == expected
+    assert written(tmp_path / "runs" / "run") == expected
 
 
 def test_a_fit_that_diverges_is_not_kept_as_finished(train, tmp_path):

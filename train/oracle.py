@@ -1,0 +1,64 @@
+"""What the papers often report: each fold at the epoch that was best on its own test subject.
+
+It is no result: choosing an epoch by the people it is scored on adds 6 to 14 points (Varanka et
+al., IEEE TAFFC 2024). It is computed beside the honest figure so that the two can be compared, and
+shown in a column of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from features.base import Array
+from train.predict import predict
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a fit says of its test samples.
+
+    Parameters
+    ----------
+    probabilities : (n_test, classes) float32, after the last epoch
+    oracle_epoch : the first of the epochs that are best on the test samples, counted from 1
+    oracle : (n_test, classes) float32, after that epoch
+    """
+
+    probabilities: Array
+    oracle_epoch: int
+    oracle: Array
+
+
+class Oracle:
+    """Looks at the test samples after every epoch; tells nobody until the fit is over.
+
+    Parameters
+    ----------
+    inputs : (n, …) float32 each, the test samples
+    truth : (n,) int64
+    """
+
+    def __init__(self, inputs: Sequence[Tensor], truth: Tensor) -> None:
+        self._inputs, self._truth = inputs, truth.cpu()
+        self.epoch, self._hits = 0, -1
+        self.probabilities = torch.zeros(0)
+
+    def watch(self, epoch: int, network: nn.Module) -> None:
+        """Keep an epoch if it is better than all before; leaves no trace in the fit."""
+        found = predict(network, self._inputs)
+        hits = int((found.argmax(1) == self._truth).sum())
+        if hits > self._hits:
+            self.epoch, self._hits, self.probabilities = epoch, hits, found
+
+    def state(self) -> dict[str, Tensor]:
+        """What a fit that is left must remember of it."""
+        best = torch.tensor([self.epoch, self._hits])
+        return {"oracle.best": best, "oracle.probabilities": self.probabilities}
+
+    def restore(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Go back to a state; gives the rest of it, which is the fit's."""
+        self.epoch, self._hits = map(int, state["oracle.best"])
+        self.probabilities = state["oracle.probabilities"]
+        return {name: value for name, value in state.items() if not name.startswith("oracle.")}
