@@ -34,6 +34,11 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 )
 @click.option("--model", default="ststnet", help="The network; one file each in train/models/.")
 @click.option("--protocol", default="loso", help="mer-features list protocols.")
+@click.option(
+    "--split",
+    default="loso",
+    help="Who is left out together: loso (a subject), dataset, or 5-fold, … of subjects.",
+)
 @click.option("--seeds", type=click.IntRange(min=1), default=5, help="Repeat with seeds 0, 1, …")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"The last one counts.{OWN}")
 @click.option("--batch-size", type=click.IntRange(min=2), help=f"Clips a step.{OWN}")
@@ -89,6 +94,7 @@ def cli(
     features: tuple[Path, ...],
     model: str,
     protocol: str,
+    split: str,
     seeds: int,
     device: str,
     workers: int | None,
@@ -113,7 +119,7 @@ def cli(
 
     asked = {name: value for name, value in fit.items() if value is not None}
     config = replace(load(model).fit, **asked)
-    request = Request(features, model, protocol, seeds, config, shuffle_labels)
+    request = Request(features, model, protocol, seeds, config, shuffle_labels, split)
     stop_on_sigterm()
     try:
         results = run(request, out, device, workers, force, keep_networks, checkpoint_every)

@@ -1,13 +1,16 @@
 """Who is tested when: a rule that turns samples into folds, and the check that none leaks."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
 from features.base import Array
-from features.console import INTEGRITY, MerError
+from features.console import INTEGRITY, USAGE, MerError
+
+LOSO = "loso"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,52 @@ def loso(group: Array) -> list[Fold]:
     return [Fold(str(group[test[0]]), train, test) for train, test in splits]
 
 
-def folds(group: Array, digest: Array) -> list[Fold]:
-    """Make the folds of a protocol: all of ours leave one subject out.
+def leave_one_dataset_out(group: Array) -> list[Fold]:
+    """Train on all datasets but one, test on that one (MEGC's holdout-database evaluation)."""
+    datasets = np.array([name.partition("/")[0] for name in group], object)
+    if len(set(datasets)) < 2:
+        raise MerError(
+            f"the samples are of one dataset, {datasets[0]}: none can be left out",
+            "train on a store of several datasets, or take another --split",
+            USAGE,
+        )
+    splits = LeaveOneGroupOut().split(np.zeros(len(group)), groups=datasets)
+    return [Fold(str(datasets[test[0]]), train, test) for train, test in splits]
+
+
+def k_fold(group: Array, truth: Array, k: int) -> list[Fold]:
+    """Split the people into k parts, alike in classes; the same every time, whatever the seed."""
+    people = len(set(group))
+    if not 2 <= k <= people:
+        raise MerError(f"{k} folds of {people} subjects", f"take 2 to {people}", USAGE)
+    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=0)
+    splits = splitter.split(np.zeros(len(group)), truth, group)
+    return [Fold(f"fold{n}", train, test) for n, (train, test) in enumerate(splits, start=1)]
+
+
+def folds(group: Array, truth: Array, digest: Array, split: str = LOSO) -> list[Fold]:
+    """Make the folds that a split names, and see to it that none leaks.
 
     Parameters
     ----------
-    group : (N,) str, the person of each sample
+    group : (N,) str, the person of each sample, ``dataset/subject``
+    truth : (N,) int64, the class of each sample
     digest : (N,) str, the store's digest of each sample's arrays
+    split : ``loso``, ``dataset`` (leave one out), or ``5-fold`` and its kin
 
     Raises
     ------
     MerError
-        If a person or a clip would be on both sides.
+        If a person or a clip would be on both sides; exit code 2 if there is no such split.
     """
-    made = loso(group)
+    if split == LOSO:
+        made = loso(group)
+    elif split == "dataset":
+        made = leave_one_dataset_out(group)
+    elif match := re.fullmatch(r"(\d+)-fold", split):
+        made = k_fold(group, truth, int(match[1]))
+    else:
+        raise MerError(f"no split {split!r}", "known: loso, dataset, or 5-fold and its kin", USAGE)
     check(made, group, digest)
     return made
 

@@ -33,7 +33,7 @@ from features.store import Store
 from train import checkpoint
 from train.config import FitConfig
 from train.data import Examples, read
-from train.folds import Fold, folds
+from train.folds import LOSO, Fold, folds
 from train.models import base
 from train.oracle import Answer
 from train.predictions import Predictions, Row, write
@@ -53,6 +53,7 @@ class Request:
     Parameters
     ----------
     seeds : how many; they are 0, 1, …
+    split : who is tested when: ``loso``, ``dataset`` (leave one out) or ``5-fold`` and its kin
     shuffle_labels : the control
         Labels are permuted over samples, by the seed, before the folds are made, and
         scored as permuted: whatever is then above chance leaks.
@@ -64,6 +65,7 @@ class Request:
     seeds: int
     fit: FitConfig
     shuffle_labels: bool = False
+    split: str = LOSO
 
 
 def run(
@@ -99,7 +101,7 @@ def run(
     device = choose_device(device)
     model = base.load(request.model)
     examples = read(request.features, model, load_protocol(request.protocol))
-    made = folds(examples.group, examples.digest)
+    made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
     stores = [describe(path) for path in request.features]
     of = identity(request, examples, tasks, stores, device)
@@ -229,6 +231,7 @@ def asked(request: Request) -> dict[str, Any]:
         "features": [str(path) for path in request.features],
         "model": request.model,
         "protocol": request.protocol,
+        "split": request.split,
         "seeds": request.seeds,
         **asdict(request.fit),
         "shuffle_labels": request.shuffle_labels,
