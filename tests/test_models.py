@@ -1,5 +1,8 @@
 """Facts that hold for every network there is."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,13 +11,35 @@ from train.fit import loss_of
 from train.models.base import load, names
 
 CLASSES = 4
+ROOT = Path(__file__).parents[1]
 
 
 # What one sample of a feature is stored as, by the recipe that stores it.
+FLOW, IMAGE = (2, 224, 224), (3, 224, 224)
 STORED = {
-    ("flow", "flow"): (2, 224, 224),
+    ("afn", "trdi"): IMAGE,
+    ("afn", "midi"): IMAGE,
+    ("artnet", "tokens"): (4, 3, 56, 56),
+    ("dianet", "rise_image"): IMAGE,
+    ("dianet", "fall_image"): IMAGE,
+    ("fdp", "eight"): (8, 1, 64, 64),
+    ("fdp", "target"): (1, 64, 64),
+    ("flow", "flow"): FLOW,
     ("flow", "strain"): (1, 224, 224),
+    ("fmanet", "rise_flow"): FLOW,
+    ("fmanet", "fall_flow"): FLOW,
+    ("fr", "flow"): FLOW,
+    ("htnet", "regions"): (5, 3, 14, 14),
+    ("mmnet", "frames"): (2, 3, 224, 224),
 }
+
+
+def parameters(name):
+    with torch.device("meta"):
+        return sum(p.numel() for p in load(name).build(CLASSES).parameters())
+
+
+SMALL = [name for name in names() if parameters(name) < 3e6]  # the others' own tests look at them
 
 
 def batch(model):
@@ -27,7 +52,7 @@ def batch(model):
     return made
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", SMALL)
 def test_a_model_gives_one_finite_logit_a_class(name):
     model = load(name)
     logits = model.build(CLASSES)(*batch(model))
@@ -35,7 +60,7 @@ def test_a_model_gives_one_finite_logit_a_class(name):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", SMALL)
 def test_every_parameter_gets_a_gradient(name):
     model = load(name)
     torch.manual_seed(0)
@@ -45,7 +70,20 @@ def test_every_parameter_gets_a_gradient(name):
     assert without == []
 
 
-@pytest.mark.parametrize("name", names())
+def test_every_model_has_the_recipe_that_it_is_made_for():
+    for name in names():
+        recipe = ROOT / "pipeline" / "recipes" / f"{load(name).recipe}.toml"
+        stored = tomllib.loads(recipe.read_text())["features"]
+        assert {one.feature for one in load(name).takes} <= set(stored), name
+
+
+@pytest.mark.parametrize("name", ["fdp", "htnet", "mmnet", "resnet"])
+def test_a_model_too_large_for_a_cpu_has_a_lite_size_or_is_a_backbone(name):
+    assert parameters(name) > 3e6
+    assert name == "resnet" or f"{name}_lite" in SMALL
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_in_eval_mode_a_sample_does_not_depend_on_its_batch(name):
     model = load(name)
     network = model.build(CLASSES).eval()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+NOT_MODELS = frozenset({"base", "attention", "streams"})
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A stored feature as a network wants it: divided by fixed numbers, never by statistics.
@@ -58,9 +61,9 @@ class Model:
 
 def names() -> list[str]:
     """Every model there is: one file each in this folder."""
-    return plugin.names(train.models)
+    return plugin.names(train.models, NOT_MODELS)
 
 
 def load(name: str) -> Model:
     """Import one model, and only that one."""
-    return plugin.load(train.models, name, Model)
+    return plugin.load(train.models, name, Model, NOT_MODELS)
