@@ -61,6 +61,25 @@ def _tolerance(context: click.Context, option: click.Parameter, text: str) -> "T
         raise click.BadParameter(str(error)) from None
 
 
+def _by_name(
+    context: click.Context, option: click.Parameter, words: tuple[str, ...]
+) -> dict[str, str]:
+    """NAME=TEXT, repeated."""
+    told: dict[str, str] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        if not name or not text.strip():
+            raise click.BadParameter(f"{word!r} is no {option.metavar}")
+        if name in told:
+            raise click.BadParameter(f"{name} is given twice")
+        told[name] = text
+    return told
+
+
+max_failed_option = click.option(
+    "--max-failed", callback=_tolerance, default="5%",
+    help="Publish nothing if more samples fail: a share (of which 1 sample is always) or a number.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
@@ -84,10 +103,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 @click.option("--scheduler", help="Address of a running Dask scheduler, tls://host:8786.")
 @click.option("--dry-run", is_flag=True, help="Compute a few clips, predict time and bytes, stop.")
 @click.option("--why", is_flag=True, help="Name what has changed since this store's last run.")
-@click.option(
-    "--max-failed", callback=_tolerance, default="5%",
-    help="Publish nothing if more samples fail: a share (of which 1 sample is always) or a number.",
-)  # fmt: skip
+@max_failed_option
 @click.option("--strict", is_flag=True, help="Publish only what is complete, and of one machine.")
 @landmark_model_option
 @json_option
@@ -400,6 +416,87 @@ def pair(
     told = f"{feature}, {answer.array.shape} {answer.feature.units}"
     private = "; a person can be recognised in it" if answer.feature.sensitive else ""
     click.echo(f"{', '.join(map(str, outputs))}: {told}{private}")
+
+
+@cli.command(
+    "import",
+    epilog=examples(
+        "mer-features import index.csv --array flow=flow.npy --array strain=strain.npy -o flow.h5",
+        "mer-features import index.csv --array flow=flow.mat --axes flow=yxc -o flow.h5",
+        "mer-features import index.csv --array edges=png/ --units 'edges=grey levels' --sensitive"
+        " -o edges.h5",
+    ),
+)
+@click.argument("index", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--array", "arrays", multiple=True, required=True, callback=_by_name, metavar="NAME=PATH",
+    help="A feature and its arrays: .npy, .npz, .mat, or a folder of .npy, .mat, images. Repeat.",
+)  # fmt: skip
+@click.option(
+    "--units", multiple=True, callback=_by_name, metavar="NAME=UNITS",
+    help="Of a feature that mer-features list features does not know.",
+)  # fmt: skip
+@click.option(
+    "--axes", multiple=True, callback=_by_name, metavar="NAME=AXES",
+    help="How a sample lies in its file, 'y x channel' or yxc.  [default: as ours do]",
+)  # fmt: skip
+@click.option("--dataset", help="Of rows that name none.  [default: INDEX's name]")
+@click.option(
+    "--sensitive/--not-faces", "faces", default=None,
+    help="Can a person be recognised in it? Must be said of pictures.",
+)  # fmt: skip
+@click.option(
+    "--dtype", type=click.Choice(["float16", "float32"]), default="float16", help="As stored."
+)
+@max_failed_option
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The store to write.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace another store that is there.")
+def import_(
+    index: Path,
+    arrays: dict[str, str],
+    units: dict[str, str],
+    axes: dict[str, str],
+    dataset: str | None,
+    faces: bool | None,
+    dtype: str,
+    max_failed: "Tolerance",
+    output: Path,
+    force: bool,
+) -> None:
+    """Make a store of features that were made elsewhere.
+
+    INDEX is a CSV, a row a sample. It must have the columns subject and emotion, and sample_id
+    or clip; it may have path, dataset, action_units, objective_class, onset, apex, offset, fps
+    and apex_source. Where frames are not told the store says -1, for fps 0, for apex_source
+    unknown.
+
+    Row k tells of row k of an array. In a folder, and in an .npz or .mat with an entry a sample,
+    a sample is found by its path or sample_id. Features of ours are held against what they are
+    and turned to their order; in others y and x come last, the others as told.
+    """
+    from pipeline import bring, told
+
+    stop_on_sigterm()
+    files = {name: Path(path) for name, path in arrays.items()}
+    request = bring.Request(index, files, units, axes, dataset, faces, dtype)
+    done = bring.bring(request, output, max_failed, force)
+    for failure in done.failures:
+        click.echo(printable(told.failure(failure)), err=True)
+    if not done.samples:
+        raise MerError(f"{index}: no sample could be used, so no store was made", "mend the above")
+    if done.refused:
+        raise MerError(
+            f"{output}: not published: {done.refused}",
+            "mend what is named above, or let more fail with --max-failed",
+        )
+    state = "published" if done.published else "up to date, nothing to do"
+    failed = f", {len(done.failures)} failed" if done.failures else ""
+    click.echo(f"{output}: {state}; {done.samples} samples{failed}")
+    if done.failures:
+        sys.exit(SOME_FAILED)
 
 
 @cli.command("list", epilog=examples("mer-features list recipes"))

@@ -9,7 +9,8 @@ class SampleError(Exception):
     The sentence may name a file, so it is made fit for a terminal and a store.
 
     Codes: bad_row, bad_path, missing_file, missing_frame, empty_file, truncated, undecodable,
-    unsupported, changed, short_video, no_face, non_finite, killed, unexpected.
+    unsupported, changed, short_video, no_face, non_finite, wrong_shape, out_of_range, killed,
+    unexpected.
     """
 
     def __init__(self, code: str, message: str) -> None:

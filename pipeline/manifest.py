@@ -174,6 +174,26 @@ def gather(rows: Iterable[tuple[str, Callable[[], Sample]]]) -> Manifest:
     return Manifest(tuple(sorted(samples, key=lambda s: s.sample_id)), tuple(bad))
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a sheet, as its cells say.
+
+    Parameters
+    ----------
+    name : for messages: its sample_id, or where it stands
+    number : the header is row 1
+    cells : every column of a manifest and of the sheet -> text; blank where there is none
+    mark : what stands between the cells
+    surplus : it has more cells than the header
+    """
+
+    name: str
+    number: int
+    cells: dict[str, str]
+    mark: str
+    surplus: bool
+
+
 def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
     """Read a manifest CSV.
 
@@ -185,6 +205,18 @@ def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
     ------
     MerError
         If the file is missing, is not UTF-8 text or lacks a column that nothing can stand for.
+    """
+    rows = read_rows(path, REQUIRED)
+    return gather((row.name, partial(to_sample, row, dataset or path.stem)) for row in rows)
+
+
+def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
+    """Read the rows of a CSV whose columns are called as a manifest's; empty rows are none.
+
+    Raises
+    ------
+    MerError
+        If the file is missing, is not UTF-8 text or lacks a required column.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -201,20 +233,18 @@ def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
         cause = f"{path}: line {reader.line_num} is no CSV ({error})"
         raise MerError(cause, "close the quotes in that line") from error
     header = [name.strip().lower() for name in table[0]] if table else []
-    _check_header(path, header)
-
-    def rows() -> Iterable[tuple[str, Callable[[], Sample]]]:
-        for number, row in enumerate(table[1:], start=2):
-            if not any(cell.strip() for cell in row):
-                continue
-            cells = {name: "" for name in COLUMNS} | dict(
-                zip(header, (cell.strip() for cell in row), strict=False)
-            )
-            name = cells["sample_id"] or f"{path.name} row {number}"
-            surplus = any(cell.strip() for cell in row[len(header) :])
-            yield name, partial(_sample, cells, dataset or path.stem, mark, surplus)
-
-    return gather(rows())
+    _check_header(path, header, required)
+    rows = []
+    for number, row in enumerate(table[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        cells = {name: "" for name in COLUMNS} | dict(
+            zip(header, (cell.strip() for cell in row), strict=False)
+        )
+        name = cells["sample_id"] or f"{path.name} row {number}"
+        surplus = any(cell.strip() for cell in row[len(header) :])
+        rows.append(Row(name, number, cells, mark, surplus))
+    return rows
 
 
 def write_manifest(samples: Sequence[Sample], path: Path) -> None:
@@ -231,8 +261,8 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip("-")
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in header]
+def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in header]
     if missing:
         raise MerError(
             f"{path}: has no column {', '.join(missing)}",
@@ -243,15 +273,23 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise MerError(f"{path}: has column {', '.join(twice)} twice", "delete or rename one")
 
 
-def _sample(cells: dict[str, str], dataset: str, mark: str, surplus: bool) -> Sample:
-    if surplus:  # an unquoted 4,12 moves every cell after it into the wrong column
-        raise ValueError(f"more cells than the header: quote a cell that holds {mark!r}")
+def to_sample(row: Row, dataset: str) -> Sample:
+    """The sample that a row tells of; `dataset` is for a row that names none.
+
+    Raises
+    ------
+    ValueError
+        If a value is impossible; the sentence names it.
+    """
+    cells = row.cells
+    if row.surplus:  # an unquoted 4,12 moves every cell after it into the wrong column
+        raise ValueError(f"more cells than the header: quote a cell that holds {row.mark!r}")
     dataset = cells["dataset"] or dataset
     clip = cells["clip"] or cells["path"]
-    if mark == ";":  # where a spreadsheet writes semicolons, it writes 29,97
+    if row.mark == ";":  # where a spreadsheet writes semicolons, it writes 29,97
         cells = cells | {"fps": cells["fps"].replace(",", ".")}
-    onset, offset = _whole(cells, "onset"), _whole(cells, "offset")
-    apex = _whole(cells, "apex") if cells["apex"] else midpoint(onset, offset)
+    onset, offset = whole(cells, "onset"), whole(cells, "offset")
+    apex = whole(cells, "apex") if cells["apex"] else midpoint(onset, offset)
     source = cells["apex_source"] or "sheet"
     return Sample(
         sample_id=cells["sample_id"] or slug(f"{dataset}_{cells['subject']}_{clip}_{onset}"),
@@ -259,7 +297,7 @@ def _sample(cells: dict[str, str], dataset: str, mark: str, surplus: bool) -> Sa
         subject=cells["subject"],
         clip=clip,
         path=cells["path"],
-        first_frame=_whole(cells, "first_frame") if cells["first_frame"] else 1,
+        first_frame=whole(cells, "first_frame") if cells["first_frame"] else 1,
         onset=onset,
         apex=apex,
         offset=offset,
@@ -282,7 +320,14 @@ def _number(cells: dict[str, str], name: str) -> float:
         raise ValueError(f"{name} is {cells[name]!r}; expected a number") from None
 
 
-def _whole(cells: dict[str, str], name: str) -> int:
+def whole(cells: dict[str, str], name: str) -> int:
+    """A cell's frame number.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     number = _number(cells, name)
     if not number.is_integer():
         raise ValueError(f"{name} is {cells[name]!r}; expected a whole frame number")

@@ -136,6 +136,8 @@ def parse(name: str, table: dict[str, Any], where: str) -> Recipe:
 def from_store(text: str, path: Path) -> Recipe:
     """The recipe that a store was made by, from its own JSON."""
     table = json.loads(text)
+    if "imported" in table:
+        raise MerError(f"{path}: was imported, no recipe made it", "a report needs a run's store")
     table["features"] = table.pop("stored")
     return parse(path.stem, table, f"{path} (its recipe)")
 

@@ -32,7 +32,7 @@ COMMANDS = [
 
 @pytest.fixture
 def home(demo_root, tmp_path: Path) -> Path:
-    """A folder with what the README's user has: the demo, some clips, copies of three datasets."""
+    """What the README's user has: the demo, some clips, copies of three datasets, own arrays."""
     shutil.copytree(demo_root, tmp_path / "data" / "demo")
     samples = demo.read(demo_root).samples
     for k, sample in enumerate(samples[:2]):
@@ -44,7 +44,15 @@ def home(demo_root, tmp_path: Path) -> Path:
     (tmp_path / "data" / "samm").symlink_to(tmp_path / "SAMM")
     casme2(tmp_path / "data" / "casme2", demo_root, samples)
     smic(tmp_path / "data" / "smic", demo_root, samples)
+    elsewhere(tmp_path / "mine")
     return tmp_path
+
+
+def elsewhere(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "index.csv").write_text("sample_id,subject,emotion\na,p1,joy\nb,p2,fear\n")
+    np.save(folder / "flow.npy", np.ones((2, 2, 28, 28)))
+    np.save(folder / "strain.npy", np.ones((2, 1, 28, 28)))
 
 
 def pictures(demo_root: Path, sample: Sample) -> Iterator[tuple[int, Image.Image]]:
@@ -117,6 +125,7 @@ def test_every_command_runs(home):
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert (home / "stores" / "samm" / "flow.h5").is_file()
     assert (home / "stores" / "clips" / "flow.h5").is_file()
+    assert (home / "mine" / "flow.h5").is_file()
     with Store(home / "stores" / "megc2019" / "flow.h5") as store:
         assert set(store.index["dataset"]) == {"casme2", "samm", "smic"}
 
@@ -150,7 +159,9 @@ def test_commands_in_the_text_name_real_commands_options_and_targets():
     from pipeline.cli import cli as features
     from train.cli import cli as train
 
-    options = {o for c in features.commands.values() for p in c.params for o in p.opts}
+    options = {
+        o for c in features.commands.values() for p in c.params for o in p.opts + p.secondary_opts
+    }
     options |= {o for p in train.params for o in p.opts}
     options |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "docs" / "slurm.py").read_text()))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= options
