@@ -1,11 +1,15 @@
 """Scores against values worked out by hand."""
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from features.console import MerError
 from train.predictions import Predictions, Row, read, write
+from train.report import cli as report
 from train.scores import majority, scores
 
 # Person a: three of class x, b: one x and two y. z is a class that nobody shows.
@@ -88,6 +92,116 @@ def test_counts_say_what_the_scores_rest_on():
     assert scores(table(rows(), rows(seed=1)))["counts"] == {
         "samples": 6, "subjects": 2, "classes": 3, "folds": 2, "seeds": 2, "epochs": [7],
     }  # fmt: skip
+
+
+def test_weighted_f1_weighs_the_classes_by_their_samples():
+    network = scores(table(rows()))["network"]
+    assert network["weighted F1"]["mean"] == pytest.approx((4 * 4 / 7 + 2 * 2 / 5) / 6)
+
+
+def of_dataset(name, guess):
+    """The rows again as another dataset's, which shows x alone."""
+    return [
+        replace(r, dataset=name, fold=f"{name}/{r.subject}", sample_id=f"{name}-{r.sample_id}",
+                truth="x", prediction=guess)
+        for r in rows()
+    ]  # fmt: skip
+
+
+def test_each_dataset_of_a_composite_has_figures_of_its_own_over_its_own_classes():
+    result = scores(table([*rows(), *of_dataset("e", "x")], classes="xy"))
+    assert sorted(result["per_dataset"]) == ["d", "e"]
+    d, e = (result["per_dataset"][name] for name in "de")
+    assert d["network"]["UF1"]["mean"] == pytest.approx((4 / 7 + 2 / 5) / 2)
+    assert e["classes"] == ["x"]
+    assert e["network"]["UF1"]["mean"] == 1  # with y, which e has not, it would be a half
+    assert (e["samples"], e["subjects"], e["confusion"]) == (6, 2, [[6, 0], [0, 0]])
+    assert result["network"]["accuracy"]["mean"] == pytest.approx((3 + 6) / 12)
+
+
+def test_a_guess_of_a_class_that_a_dataset_does_not_have_is_an_error():
+    result = scores(table([*rows(), *of_dataset("e", "y")], classes="xy"))
+    assert result["per_dataset"]["e"]["network"]["UAR"]["mean"] == 0
+
+
+def oracle():
+    return table([replace(row, prediction=row.truth, epoch=3) for row in rows()])
+
+
+def test_an_oracle_has_figures_beside_the_networks_and_changes_none_of_them():
+    alone, both = scores(table(rows())), scores(table(rows()), oracle())
+    assert both["oracle"]["accuracy"]["mean"] == 1
+    assert {name: both[name] for name in alone} == alone
+
+
+def test_an_oracle_of_other_samples_is_refused():
+    other = table([replace(row, sample_id=f"{row.sample_id}!") for row in rows()])
+    with pytest.raises(MerError, match=r"oracle.csv is of other samples or classes: 12 rows"):
+        scores(table(rows()), other)
+
+
+def scored(*args):
+    return CliRunner().invoke(report, ["score", *map(str, args)])
+
+
+def test_the_oracle_stands_in_a_column_of_its_own_with_a_line_that_says_what_it_is(tmp_path):
+    write(tmp_path / "predictions.csv", table(rows()))
+    before = scored(tmp_path)
+    assert "test-selected" not in before.stdout
+    write(tmp_path / "oracle.csv", oracle())
+    after = scored(tmp_path)
+    assert after.exit_code == 0, after.output
+    lines = after.stdout.splitlines()
+    header = next(line for line in lines if "pooled over folds" in line)
+    assert header.rstrip("┃ ").endswith("oracle (test-selected)")
+    accuracy = next(line for line in lines if "accuracy" in line)
+    assert accuracy.rstrip("│ ").endswith("100.0 %")
+    assert " 50.0 %" in accuracy
+    assert sum("best on its own test subject" in line for line in lines) == 1
+
+
+def test_a_table_of_another_name_is_scored_without_what_lies_beside_it(tmp_path):
+    write(tmp_path / "p.csv", table(rows()))
+    write(tmp_path / "oracle.csv", oracle())
+    assert "oracle" not in json.loads(scored(tmp_path / "p.csv", "--json").stdout)
+    write(tmp_path / "predictions.csv", table(rows()))
+    assert "oracle" in json.loads(scored(tmp_path / "predictions.csv", "--json").stdout)
+
+
+def test_subjects_have_a_table_if_asked(tmp_path):
+    write(tmp_path / "p.csv", table(rows()))
+    assert "d/a" not in scored(tmp_path / "p.csv").stdout
+    assert "│ d/a     │ 3 │   66.7 % │" in scored(tmp_path / "p.csv", "--subjects").stdout
+
+
+def test_the_datasets_of_a_composite_have_a_table(tmp_path):
+    write(tmp_path / "p.csv", table([*rows(), *of_dataset("e", "x")]))
+    line = next(text for text in scored(tmp_path / "p.csv").stdout.splitlines() if "│ e " in text)
+    assert "100.0 %" in line
+
+
+def test_a_missing_table_ends_in_words(tmp_path):
+    missing = scored(tmp_path / "nowhere")
+    assert missing.exit_code == 1
+    assert "no such predictions" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("results.json", b"{"),
+        ("results.json", b"[1]"),
+        ("results.json", b"\xff"),
+        ("config.toml", b"= 1"),
+        ("config.toml", b"\xff"),
+    ],
+)
+def test_a_broken_file_beside_the_predictions_ends_in_words(tmp_path, name, data):
+    write(tmp_path / "predictions.csv", table(rows()))
+    (tmp_path / name).write_bytes(data)
+    broken = scored(tmp_path)
+    assert broken.exit_code == 1
+    assert f"{name}: does not read" in broken.stderr.splitlines()[0]
 
 
 def test_a_single_fold_has_no_majority():

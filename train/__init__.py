@@ -14,7 +14,11 @@
     run.py                  runs/NAME/: predictions.csv, results.json, config.toml
 
     cli.py      mer-train: walks this picture from top to bottom
-    report.py   mer-report: starts again from predictions.csv alone
+    report.py   mer-report: starts again from predictions.csv alone (finished.py)
+                score     bootstrap.py, measures.py: intervals over subjects
+                audit     audit.py: leaks; sources.py, stated.py, control.py
+                compare   compare.py: the same samples under two runs
+                table     standings.py: beside published.toml; written.py
     models/     one file a network; config.py: whatever changes the numbers of a fit
     tables.py   what a person sees
 

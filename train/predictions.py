@@ -79,6 +79,19 @@ def read(path: Path) -> Predictions:
         If it is no such table: a column is missing, a cell does not read, a truth is not
         among the classes, a sample stands twice in a seed, or seeds differ in their samples.
     """
+    found = read_as_is(path)
+    check_samples(path, found.rows)
+    return found
+
+
+def read_as_is(path: Path) -> Predictions:
+    """Read a table whose samples may be missing or stand twice: who audits wants to see them.
+
+    Raises
+    ------
+    MerError
+        If a column is missing, a cell does not read, or a truth is not among the classes.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -88,7 +101,7 @@ def read(path: Path) -> Predictions:
             rows = list(parse(path, reader, classes))
     except (UnicodeDecodeError, csv.Error) as error:
         raise bad(path, f"not readable as CSV ({error})") from error
-    check_rows(path, rows, classes)
+    check_names(path, rows, classes)
     rows.sort(key=lambda row: (row.seed, row.sample_id))
     return Predictions(classes, tuple(rows))
 
@@ -124,11 +137,10 @@ def parse(path: Path, lines: Iterator[Mapping[str, str]], classes: Sequence[str]
             raise bad(path, f"line {number} does not read ({error})") from error
 
 
-def check_rows(path: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
-    """Refuse rows that no honest run could have written."""
+def check_names(path: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
+    """Refuse a table without rows, or of emotions that are not among its classes."""
     if not rows:
         raise bad(path, "no predictions, only a header")
-    seen: dict[int, set[str]] = {}
     for row in rows:
         for what, name in (("truth", row.truth), ("prediction", row.prediction)):
             if name not in classes:
@@ -137,6 +149,12 @@ def check_rows(path: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
                     f"sample {row.sample_id}: {what} {name!r} is not among the classes "
                     f"{', '.join(classes)}",
                 )
+
+
+def check_samples(path: Path, rows: Sequence[Row]) -> None:
+    """Refuse seeds that do not each predict the same samples once."""
+    seen: dict[int, set[str]] = {}
+    for row in rows:
         samples = seen.setdefault(row.seed, set())
         if row.sample_id in samples:
             raise bad(path, f"sample {row.sample_id} stands twice in seed {row.seed}")

@@ -2,31 +2,150 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from features.console import Rim, examples
+from features.console import INTEGRITY, Rim, examples, printable
+from train.measures import MEASURES
 
-EXAMPLE = examples("mer-report score runs/demo/predictions.csv")
+EXAMPLE = examples(
+    "mer-report score runs/demo",
+    "mer-report audit runs/demo --features stores/demo/flow.h5",
+    "mer-report compare runs/demo runs/other",
+    "mer-report table runs/demo runs/other --format md",
+)
+RUN = click.Path(path_type=Path)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 
 
 @click.group(cls=Rim, context_settings={"show_default": True}, epilog=EXAMPLE)
 def cli() -> None:
-    """Report on finished runs."""
+    """Report on finished runs; RUN is a run's folder, or its predictions.csv alone."""
 
 
-@cli.command(epilog=EXAMPLE)
-@click.argument("predictions", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
-def score(predictions: Path, as_json: bool) -> None:
-    """Score PREDICTIONS (a run's predictions.csv) again, from that file alone."""
-    from train.predictions import read  # --help need not load scikit-learn
+@cli.command(epilog=examples("mer-report score runs/demo/predictions.csv"))
+@click.argument("run", type=RUN)
+@click.option("--subjects", is_flag=True, help="Print a table of subjects too.")
+@JSON
+def score(run: Path, subjects: bool, as_json: bool) -> None:
+    """Score RUN again, from its predictions alone.
+
+    Every figure has a 95 % interval from drawing subjects again. An oracle.csv in the folder,
+    of epochs chosen on the test subjects, gets a column of its own.
+    """
+    from train.finished import finished  # --help need not load scikit-learn
     from train.scores import scores
 
-    result = scores(read(predictions))
+    found = finished(run)
+    result = scores(found.predictions, found.oracle)
     if as_json:
-        click.echo(json.dumps(result, indent=1, ensure_ascii=False))
+        print_json(result)
         return
-    from train.tables import show
+    from train import tables
 
-    show(result, str(predictions))
+    tables.show(result, str(run))
+    if subjects:
+        tables.out(tables.per_subject(result))
+
+
+@cli.command(epilog=examples("mer-report audit runs/demo --features stores/demo/flow.h5"))
+@click.argument("run", type=RUN)
+@click.option(
+    "--features",
+    "stores",
+    multiple=True,
+    type=RUN,
+    metavar="FILE.h5",
+    help="A store the run was trained from; shows equal clips and changed labels.",
+)
+@click.option("--protocol", show_default="as the run says", help="mer-features list protocols.")
+@JSON
+@click.pass_context
+def audit(
+    ctx: click.Context, run: Path, stores: tuple[Path, ...], protocol: str | None, as_json: bool
+) -> None:
+    """Look for leaks in RUN, ours or anyone's; exit code 4 if there is one.
+
+    Its control, trained with --shuffle-labels, is looked for in RUN-shuffled.
+    """
+    from train.audit import audit as look
+    from train.audit import named
+    from train.control import beside
+    from train.finished import finished
+    from train.predictions import read_as_is
+    from train.sources import read_source
+
+    found = finished(run, read_as_is)
+    wanted = named(protocol, found.told)
+    result = look(found, [read_source(path) for path in stores], wanted, beside(found))
+    if as_json:
+        print_json(result.plain())
+    else:
+        for one in result.found:
+            weight = "remark" if one.remark else "finding"
+            click.echo(f"{weight}, {one.kind}: {printable(one.sentence)}")
+        click.echo(result.verdict)
+    ctx.exit(INTEGRITY if result.findings else 0)
+
+
+@cli.command(epilog=examples("mer-report compare runs/ststnet runs/sssnet"))
+@click.argument("first", type=RUN)
+@click.argument("others", type=RUN, nargs=-1, required=True, metavar="RUN...")
+@JSON
+def compare(first: Path, others: tuple[Path, ...], as_json: bool) -> None:
+    """Compare each RUN with FIRST on the same samples.
+
+    Differences have a 95 % interval from drawing subjects again, and the p-value of swapping
+    the two runs' predictions subject by subject.
+    """
+    from train.compare import compare as measure
+    from train.finished import finished
+
+    result = measure([finished(path) for path in (first, *others)])
+    if as_json:
+        print_json(result)
+        return
+    from train import tables
+
+    tables.out(tables.comparison(result), tables.swaps(result))
+
+
+@cli.command(epilog=examples("mer-report table runs/ststnet runs/sssnet --format latex"))
+@click.argument("runs", type=RUN, nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--measure",
+    type=click.Choice(MEASURES),
+    default="UF1",
+    help="What to tabulate.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "md", "csv", "latex", "json"]),
+    default="text",
+    help="How to write it.",
+)
+def table(runs: tuple[Path, ...], measure: str, style: str) -> None:
+    """Set RUNs beside what was published for their model and protocol."""
+    from train.finished import finished
+    from train.standings import standings, written
+
+    rows = standings([finished(path) for path in runs], measure)
+    if style == "json":
+        print_json({"measure": measure, "rows": rows})
+        return
+    result = written(rows, measure)
+    if style == "text":
+        from train import tables
+
+        tables.out(result.title, tables.of_words(result), *result.numbered())
+        return
+    from train.written import FORMATS
+
+    click.echo(FORMATS[style](result))
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print to stdout, in words as they are."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))

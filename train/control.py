@@ -1,0 +1,81 @@
+"""The control of a run: trained and scored with shuffled labels, it must land at chance.
+
+Above chance something of the test side reached the training. Below it nothing did: leaving a
+subject out leaves fewer of its classes to learn from, which pulls a shuffled run down.
+"""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from train.bootstrap import count, intervals
+from train.finished import PREDICTIONS, Finished, finished
+from train.found import Found
+from train.scores import by_seed
+
+SUFFIX = "-shuffled"
+FLAGS = ("features", "model", "protocol", "seeds", "epochs", "batch_size", "learning_rate",
+         "weight_decay", "optimizer", "schedule", "class_weights")  # fmt: skip
+
+
+def beside(run: Finished) -> Finished | None:
+    """The control that lies beside a run's folder, if there is one."""
+    if run.folder is None:
+        return None
+    folder = shuffled(run)
+    return finished(folder) if (folder / PREDICTIONS).is_file() else None
+
+
+def shuffled(run: Finished) -> Path:
+    """Where the control of a run lies, or is to lie."""
+    folder = run.path.parent
+    if run.folder is None:
+        return folder / (run.name + SUFFIX)
+    name = folder.name or run.name  # of . there is none
+    return folder.with_name(name + SUFFIX) if folder.name else folder / ".." / (name + SUFFIX)
+
+
+def check_control(run: Finished, control: Finished | None) -> Iterator[Found]:
+    """Whether the control, or the run itself if it is one, is at chance."""
+    if run.told.get("shuffle_labels") is True:
+        yield from at_chance(run)
+    elif control is not None and control.told.get("shuffle_labels") is True:
+        yield from at_chance(control)
+    elif control is not None:
+        sentence = f"{control.name} does not say that its labels were shuffled: it is no control"
+        yield Found("control", sentence, {"control": control.name}, remark=True)
+    else:
+        sentence = f"no control with shuffled labels lies beside it; make it by: {command(run)}"
+        yield Found("control", sentence, {"command": command(run)}, remark=True)
+
+
+def at_chance(control: Finished) -> Iterator[Found]:
+    """Compare the interval of UAR with chance."""
+    classes = control.predictions.classes
+    confusion = count(by_seed(control.predictions), classes).confusion
+    between = intervals(confusion, range(len(classes)))["UAR"]
+    chance = 1 / len(classes)
+    if between is None or between[0] <= chance <= between[1]:
+        return
+    low, high = between
+    above = low > chance
+    yield Found(
+        "control",
+        f"{control.name}: with shuffled labels UAR is {low:.3f} to {high:.3f}, "
+        + (f"above chance {chance:.3f}: something leaks" if above else f"below {chance:.3f}"),
+        {"control": control.name, "UAR": [low, high], "chance": chance},
+        remark=not above,
+    )
+
+
+def command(run: Finished) -> str:
+    """The line that makes the control of a run, as far as the run says how it was made."""
+    words = ["mer-train"]
+    for name in FLAGS:
+        value = run.told.get(name)
+        if name == "seeds" and isinstance(value, list):
+            value = len(value)
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [f"--{name.replace('_', '-')}", str(one)]
+    return shlex.join([*words, "--shuffle-labels", "-o", str(shuffled(run))])
