@@ -203,6 +203,7 @@ def test_a_stream_of_n_convolutions_shrinks_n_times():
     assert part(torch.zeros(1, 3, 56, 56)).shape == (1, 6, 7, 7)
 
 
+@pytest.mark.slow
 def test_it_learns_16_random_samples_by_heart():
     network = lite(dropout=0.0).train()
     inputs = pictures(16)

@@ -191,6 +191,7 @@ def test_training_mode_goes_by_the_batch_and_by_chance():
     assert not torch.equal(network.train()(TOKENS), network.train()(TOKENS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gains", [(2.0, 4.0), (1.0, 0.5)])
 def test_gains_that_do_not_begin_with_1_are_refused(gains):
     with pytest.raises(ValueError, match="expected 1 first"):

@@ -226,7 +226,7 @@ def test_a_store_the_run_was_not_trained_from_is_found(copy, tmp_path):
 def test_a_store_of_the_run_that_is_not_given_is_a_remark(honest, copy):
     told = json.loads((copy.folder / "results.json").read_text())
     more = {"name": "more.h5", "key": "0" * 32, "blake3": "1" * 64}
-    copy.state({**told, "stores": [told.pop("store"), more]})
+    copy.state({**told, "stores": [*told["stores"], more]})
     audit = audited(copy.folder, "--features", honest.store)
     assert audit.clean
     assert [one["evidence"] for one in audit.remarks] == [{"store": "more.h5"}]
@@ -426,7 +426,7 @@ def test_a_missing_control_is_named_with_the_command_that_makes_it(honest, copy)
     parsed = cli.make_context(name, args).params
     assert name == "mer-train"
     assert parsed["shuffle_labels"] is True
-    assert str(parsed["features"]) == str(honest.store)
+    assert [str(path) for path in parsed["features"]] == [str(honest.store)]
     assert (parsed["seeds"], parsed["epochs"], parsed["out"]) == (2, 2, copy.control)
 
 

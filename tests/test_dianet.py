@@ -233,6 +233,7 @@ def test_labels_are_smoothed():
     torch.testing.assert_close(network.losses(pictures(), torch.arange(4), None), wanted)
 
 
+@pytest.mark.slow
 def test_it_learns_16_random_samples_by_heart():
     network = lite(dropout=0.0).train()
     inputs = pictures(16)

@@ -284,6 +284,7 @@ def test_its_loss_is_the_focal_one_with_the_classes_weights():
     torch.testing.assert_close(network.losses(flows(), truth, weight), wanted)
 
 
+@pytest.mark.slow
 def test_it_learns_16_random_samples_by_heart():
     network = lite(dropout=0.0).train()
     inputs = flows(16)

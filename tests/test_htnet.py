@@ -186,6 +186,7 @@ def test_a_grid_that_does_not_divide_is_refused():
         HTNet(3, blocks=(2, 2, 1), dims=(8, 8, 8), heads=(1, 1, 1), depths=(1, 1, 1))
 
 
+@pytest.mark.slow
 def test_16_random_samples_are_learned_by_heart():
     windows = noise(16, 5, 3, 14, 14) * SCALE
     assert learned(SMALL(3), [windows], torch.arange(16) % 3, steps=60, rate=4e-3) == 1
