@@ -7,6 +7,10 @@
 crop.py multiplies what align.py (where the face is put) and steady.py (how the head moved) say, and
 resample.py cuts once. landmarkers/ find faces, recipes/ say what is wanted, report.py shows it.
 
-Read graph.py first: it alone knows the order. run.py gives the work to Dask, cache.py keeps
-what is finished, cli.py is mer-features.
+Read graph.py first: it alone knows the order. scan.py finds and digests the files, plan.py says
+what a store asks of each sample, run.py gives the work to Dask (engine.py) and publishes; cache.py
+keeps what is finished, why.py tells what has changed since, forecast.py what a run would cost,
+ledger.py what failed, sweep.py what nobody wants any more. machine.py names the CPU and libraries
+that numbers depend on. bring.py (with foreign.py and axes.py) imports arrays made elsewhere.
+cli.py is mer-features, told.py what it says.
 """
