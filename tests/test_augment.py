@@ -4,19 +4,10 @@ import torch
 
 from features.strain import StrainConfig, strain
 from features.tvl1_config import Tvl1Config
-from train.augment import (
-    AMOUNT,
-    DOWNWARD,
-    PICTURE,
-    RIGHTWARD,
-    RIGHTWARD_SHARE,
-    flip,
-    magnify,
-    shift,
-)
+from train.augment import flip, magnify, shift
+from train.planes import AMOUNT, FLOW, PICTURE, RIGHTWARD_SHARE
 from train.tvl1 import tvl1
 
-FLOW = (RIGHTWARD, DOWNWARD)
 BOTH = (FLOW, (AMOUNT,))  # flow and strain
 SHARP = StrainConfig(sigma=0)
 
@@ -145,8 +136,8 @@ def test_inputs_of_two_sizes_move_by_the_same_share():
 def test_motion_not_pictures_is_magnified_each_clip_by_one_factor():
     flow, measured = batch()
     frames = texture(16, 12)[:, None]
-    meanings = (*BOTH, (PICTURE,), (RIGHTWARD_SHARE,))
-    stronger = magnify([flow, measured, frames, frames], meanings, numbers())
+    told = (*BOTH, (PICTURE,), (RIGHTWARD_SHARE,))
+    stronger = magnify([flow, measured, frames, frames], told, numbers())
     factor = (stronger[0] / flow)[:, 0, 0, 0]
     torch.testing.assert_close(stronger[0], flow * factor.view(-1, 1, 1, 1))
     torch.testing.assert_close(stronger[1], measured * factor.view(-1, 1, 1, 1))
@@ -206,7 +197,7 @@ def test_axes_between_clip_and_plane_change_with_their_clip(change):
 
 @pytest.mark.parametrize("change", [flip, shift, magnify])
 def test_a_plane_without_a_meaning_is_refused(change):
-    with pytest.raises(ValueError, match=r"2 planes .* is told 1 meanings"):
+    with pytest.raises(ValueError, match=r"2 planes .*, of which 1 are told"):
         change(batch(), ((AMOUNT,), (AMOUNT,)), numbers())
 
 

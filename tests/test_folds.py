@@ -3,7 +3,7 @@ import pytest
 
 from features import protocol
 from features.console import MerError
-from train.folds import Fold, check, folds
+from train.folds import Fold, check, folds, loso, validation
 
 GROUP = np.array(["a/1", "a/1", "a/2", "b/1", "b/1"], object)
 DIGEST = np.array(list("vwxyz"), object)
@@ -104,6 +104,29 @@ def test_k_folds_hold_each_person_once_and_are_the_same_every_time():
         assert not set(group[fold.train]) & set(group[fold.test])
     again = folds(group, truth, digest, "5-fold")
     assert all(np.array_equal(a.test, b.test) for a, b in zip(made, again, strict=True))
+
+
+def test_validation_people_are_trained_on_by_the_fold_and_by_nobody_else():
+    group = np.repeat([f"d/{n}" for n in range(8)], 6).astype(object)
+    truth = np.tile(np.arange(3), 16)
+    for fold in loso(group):
+        inner = validation(fold, group, truth, 4)
+        held, kept = set(group[inner.test]), set(group[inner.train])
+        assert held
+        assert not held & kept
+        assert held | kept == set(group[fold.train])
+        assert sorted([*inner.train, *inner.test]) == list(fold.train)
+        assert set(truth[inner.test]) == {0, 1, 2}
+        again = validation(fold, group, truth, 4)
+        assert np.array_equal(inner.test, again.test)
+
+
+def test_validation_on_more_parts_than_people_is_refused():
+    group = np.repeat(["d/1", "d/2", "d/3"], 4).astype(object)
+    fold = loso(group)[0]
+    with pytest.raises(MerError, match="fold d/1 trains on 2 subjects") as refusal:
+        validation(fold, group, np.tile([0, 1], 6), 3)
+    assert refusal.value.exit_code == 2
 
 
 @pytest.mark.parametrize("split", ["1-fold", "4-fold", "lodo", "-fold", "5-fold-1"])

@@ -21,6 +21,9 @@ STORED = {
     ("afn", "midi"): IMAGE,
     ("artnet", "tokens"): (4, 3, 56, 56),
     ("dianet", "rise_image"): IMAGE,
+    ("dynamic", "dynamic_image"): IMAGE,
+    ("dynamic", "rise_image"): IMAGE,
+    ("dynamic", "fall_image"): IMAGE,
     ("dianet", "fall_image"): IMAGE,
     ("fdp", "eight"): (8, 1, 64, 64),
     ("fdp", "target"): (1, 64, 64),
@@ -58,6 +61,20 @@ def test_a_model_gives_one_finite_logit_a_class(name):
     logits = model.build(CLASSES)(*batch(model))
     assert logits.shape == (6, CLASSES)
     assert logits.isfinite().all()
+
+
+def test_what_a_model_says_of_its_planes_is_said_of_each():
+    silent = set()
+    for name in names():
+        model = load(name)
+        for one in model.takes:
+            if one.planes:
+                assert len(one.planes) == STORED[model.recipe, one.feature][-3], name
+            else:
+                silent.add(name)
+        if name in silent:
+            assert not model.fit.augment, name
+    assert silent == {"htnet", "htnet_lite"}  # mirrored, its areas would have to change places
 
 
 @pytest.mark.parametrize("name", SMALL)

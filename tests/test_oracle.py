@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
 from tests.test_train_fit import CLASSES, CONFIG, GROUP, MODEL, TRUTH, pattern
-from train.fit import fit
-from train.folds import loso
+from train.fit import fit, seed_of
+from train.folds import loso, validation
 from train.oracle import Oracle
-from train.workers import Job, Task, compute
+from train.predict import predict
+from train.work import FitWork, Work
+from train.workers import Job, Task, compute, one_thread
 
 
 def answers():
@@ -67,3 +72,66 @@ def test_of_equal_epochs_the_first_is_taken_and_a_state_brings_it_back():
     other.watch(5, Scripted(1))
     assert other.epoch == 2
     assert torch.equal(other.probabilities, oracle.probabilities)
+
+
+NESTED = replace(CONFIG, validation=3)
+
+
+def nested(truth=TRUTH, x=None, work=None):
+    """The first fold, its epoch chosen on people of its training part."""
+    fold = loso(GROUP)[0]
+    inner = validation(fold, GROUP, TRUTH, NESTED.validation)
+    job = Job("ststnet", CLASSES, pattern() if x is None else x, NESTED, "cpu", work)
+    ((task, answer),) = compute(job, [Task(0, fold.name, truth, fold.train, fold.test, inner)], 1)
+    return task, answer
+
+
+def test_the_epoch_is_the_one_that_is_best_on_training_people_and_counts_for_a_new_fit():
+    task, answer = nested()
+    x, truth = [torch.from_numpy(one) for one in pattern()], torch.from_numpy(TRUTH)
+    kept, held = task.inner.train, task.inner.test
+    oracle = Oracle([one[held] for one in x], truth[held])
+    with one_thread():
+        fit(MODEL, CLASSES, [one[kept] for one in x], truth[kept], CONFIG,
+            seed_of(0, task.inner.name), watch=oracle.watch)  # fmt: skip
+        assert answer.epoch == oracle.epoch < CONFIG.epochs
+        again = fit(MODEL, CLASSES, [one[task.train] for one in x], truth[task.train], CONFIG,
+                    seed_of(0, task.fold), until=oracle.epoch)  # fmt: skip
+        wanted = predict(again, [one[task.test] for one in x]).numpy()
+    assert np.array_equal(answer.probabilities, wanted)
+
+
+def test_whoever_is_tested_does_not_choose_the_epoch():
+    fold = loso(GROUP)[0]
+    turned = TRUTH.copy()
+    turned[fold.test] = (turned[fold.test] + 1) % CLASSES
+    x = pattern()
+    for one in x:
+        one[fold.test] *= -3
+    assert nested(turned)[1].epoch == nested()[1].epoch == nested(x=x)[1].epoch
+    assert np.array_equal(nested(turned)[1].probabilities, nested()[1].probabilities)
+
+
+def test_a_nested_fit_goes_on_to_the_same_bits_and_keeps_one_network(tmp_path, monkeypatch):
+    """Left while the epoch is chosen, then while the network is fitted anew."""
+    _, whole = nested()
+    work = Work(tmp_path, {"a": 1}, 0.0, keep_networks=True)
+
+    def left(fold, epoch):
+        def keep(self, number, state, kept=FitWork.keep):
+            kept(self, number, state)
+            if (self.of["fold"], number) == (fold, epoch):
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(FitWork, "keep", keep)
+            with pytest.raises(KeyboardInterrupt):
+                nested(work=work)
+
+    name = loso(GROUP)[0].name
+    left(f"{name}, validation", 3)
+    left(name, 1)
+    found = nested(work=work)[1]
+    assert found.epoch == whole.epoch
+    assert np.array_equal(found.probabilities, whole.probabilities)
+    assert [path.name for path in work.networks.glob("*.json")] == ["0-d%2F0.json"]

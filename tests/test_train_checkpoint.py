@@ -3,6 +3,7 @@
 import ast
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,19 @@ def test_each_part_of_the_state_decides_the_bits(tmp_path, whole, part):
     assert any(name.endswith(part) for name in state)
     network = fit(MODEL, CLASSES, *data(), CONFIG, 5, (3, mixed))
     assert not same(weights(network), whole)
+
+
+def test_a_fit_of_changed_clips_goes_on_to_the_same_bits(tmp_path):
+    config = replace(CONFIG, epochs=4, augment=("flip", "shift", "magnify"))
+    kept = {}
+
+    def keep(number, state):
+        kept[number] = state()
+
+    whole = weights(fit(MODEL, CLASSES, *data(), config, 5, keep=keep))
+    assert same(weights(fit(MODEL, CLASSES, *data(), config, 5, (2, kept[2]))), whole)
+    mixed = {**kept[2], "random.change": kept[1]["random.change"]}
+    assert not same(weights(fit(MODEL, CLASSES, *data(), config, 5, (2, mixed))), whole)
 
 
 def test_tensors_and_facts_come_back_as_they_were(tmp_path):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,10 @@ from torch import nn
 
 from features.console import MerError
 from train.config import FitConfig
-from train.fit import balanced, batches, fit, rate, seed_of
+from train.fit import batches, fit, rate, seed_of, weights
 from train.folds import loso
 from train.models.base import Input, Model, load
+from train.planes import FLOW
 from train.predict import predict
 from train.workers import Job, Task, compute
 
@@ -138,13 +141,19 @@ def test_one_training_sample_is_refused():
 @pytest.mark.parametrize(
     ("bad", "cause"),
     [
-        ({"epochs": 0}, "0 epochs"),
+        ({"epochs": 0}, "epochs 0"),
         ({"batch_size": 1}, "batches of 1"),
         ({"learning_rate": 0}, "learning rate 0"),
         ({"learning_rate": float("nan")}, "learning rate nan"),
         ({"weight_decay": -1}, "weight decay -1"),
         ({"optimizer": "lion"}, "optimizer 'lion'; known: adam, adamw, sgd"),
         ({"schedule": "step"}, "schedule 'step'"),
+        ({"warmup": -1}, "warmup -1"),
+        ({"decay_every": 0}, "decay_every 0"),
+        ({"decay": 1.5}, "decay 1.5"),
+        ({"floor": -0.1}, "floor -0.1"),
+        ({"validation": 1}, "validation on one in 1"),
+        ({"augment": ("turn",)}, "augment 'turn'; known: flip, shift, magnify"),
         ({"class_weights": "some"}, "class_weights 'some'"),
     ],
 )
@@ -160,11 +169,45 @@ def test_the_cosine_starts_at_the_rate_and_ends_near_nothing():
     assert rate(FitConfig(learning_rate=0.2), 7) == 0.2
 
 
+def test_the_cosine_falls_to_its_floor():
+    config = FitConfig(epochs=1000, learning_rate=0.2, schedule="cosine", floor=0.1)
+    assert rate(config, 1) == 0.2
+    assert rate(config, 501) == pytest.approx((0.2 + 0.02) / 2)
+    assert rate(config, 1000) == pytest.approx(0.02, rel=1e-3)
+
+
+def test_by_steps_the_rate_is_halved_after_every_ten_epochs():
+    config = FitConfig(epochs=100, learning_rate=0.2, schedule="steps")
+    found = [rate(config, epoch) for epoch in (1, 10, 11, 20, 21)]
+    assert found == pytest.approx([0.2, 0.2, 0.1, 0.1, 0.05])
+
+
+def test_by_steps_the_rate_stays_at_its_floor():
+    config = load("mmnet").fit  # 0.987 an epoch for 50 epochs, then no less
+    found = [rate(config, epoch) / config.learning_rate for epoch in (1, 2, 51, 52, 74)]
+    assert found == pytest.approx([1, 0.987, *[0.987**50] * 3])
+
+
+def test_the_rate_rises_evenly_through_the_warmup():
+    config = FitConfig(epochs=9, learning_rate=0.2, warmup=3)
+    found = [rate(config, epoch) for epoch in range(1, 6)]
+    assert found == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2])
+
+
 def test_balanced_classes_weigh_the_same_and_an_absent_one_nothing():
     truth = torch.tensor([0, 0, 0, 2])
-    weight = balanced(truth, 4)
+    weight = weights(truth, 4, "balanced")
     torch.testing.assert_close(weight, torch.tensor([2 / 3, 0, 2, 0]))
     assert weight[truth].sum() == len(truth)
+
+
+def test_by_the_root_a_class_of_four_times_the_samples_weighs_twice_as_much():
+    truth = torch.tensor([0, 0, 0, 0, 2])
+    weight = weights(truth, 4, "root")
+    torch.testing.assert_close(weight[2] / weight[0], torch.tensor(2.0))
+    torch.testing.assert_close(weight[truth].mean(), torch.tensor(1.0))
+    assert weight[[1, 3]].tolist() == [0, 0]
+    assert weights(truth, 4, "none") is None
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -192,3 +235,62 @@ def test_a_networks_own_losses_are_what_is_trained():
     x, config = [torch.zeros(6, 1)], FitConfig(epochs=200, batch_size=6, learning_rate=0.1)
     network = fit(model, 2, x, torch.zeros(6, dtype=torch.long), config, seed=0)
     torch.testing.assert_close(network.bias.data, torch.full((2,), 3.0), atol=0.05, rtol=0)
+
+
+class Watching(nn.Module):
+    """A network that keeps what it is shown in training, and what it is asked afterwards."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(classes))
+        self.shown, self.asked = [], []
+
+    def forward(self, flow):
+        (self.shown if self.training else self.asked).append(flow.clone())
+        return self.bias.expand(len(flow), -1)
+
+
+FLOW_ONLY = Model(Watching, (Input("flow", planes=FLOW),), "flow")
+
+
+def ramps(n=8):
+    """Flow whose u grows to the right, clip by clip another amount; v is 1."""
+    across = torch.arange(1.0, 6).expand(n, 1, 5, 5) * torch.arange(1.0, n + 1)[:, None, None, None]
+    return torch.cat([across, torch.ones_like(across)], dim=1)
+
+
+def test_training_clips_are_mirrored_with_the_sign_of_u_and_tested_ones_are_not():
+    x, truth = ramps(), torch.zeros(8, dtype=torch.long)
+    config = FitConfig(epochs=4, batch_size=8, augment=("flip",))
+    network = fit(FLOW_ONLY, 2, [x], truth, config, 0)
+    shown = torch.cat(network.shown)
+    mirrored = shown[:, 0, 0, 0] < 0
+    assert 5 < mirrored.sum() < 27  # of 32
+    back = shown.clone()
+    back[mirrored] = shown[mirrored].flip(-1) * torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
+    slope = back[:, 0, 0, 1] - back[:, 0, 0, 0]
+    torch.testing.assert_close(back[:, 0], slope[:, None, None] * ramps(1)[0, 0])
+    assert torch.equal(back[:, 1], torch.ones_like(back[:, 1]))
+    predict(network, [x])
+    assert torch.equal(network.asked[-1], x)
+
+
+def test_every_epoch_changes_clips_anew_and_the_order_stays_as_without():
+    x, truth = ramps(), torch.zeros(8, dtype=torch.long)
+    plain = FitConfig(epochs=3, batch_size=8)
+    without = fit(FLOW_ONLY, 2, [x], truth, plain, 0).shown
+    config = replace(plain, augment=("magnify",))
+    shown = fit(FLOW_ONLY, 2, [x], truth, config, 0).shown
+    grown = [a / b for a, b in zip(shown, without, strict=True)]
+    factors = torch.stack([g[:, 0, 0, 0] for g in grown])  # (epoch, clip)
+    for g, f in zip(grown, factors, strict=True):
+        torch.testing.assert_close(g, f[:, None, None, None].expand_as(g))
+    assert ((factors > 0.8 - 1e-6) & (factors < 1.25 + 1e-6)).all()
+    assert len(factors.unique()) == factors.numel()
+    other = fit(FLOW_ONLY, 2, [x], truth, config, 1).shown
+    assert not torch.equal(other[0], shown[0])
+
+
+def test_a_pattern_is_learned_from_changed_clips_too():
+    config = replace(CONFIG, augment=("shift", "magnify"))  # mirrored, two of the classes are one
+    assert (pool(TRUTH, config=config).argmax(1) == TRUTH).mean() > 0.8

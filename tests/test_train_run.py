@@ -9,10 +9,13 @@ from dataclasses import asdict
 
 import blake3
 import pytest
+import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from tests.tiny_store import EMOTIONS, row, rows, tiny_store
 from train.config import FitConfig
+from train.models.resnet import ResNet18
 from train.report import cli as report
 from train.run import run_folder, toml
 
@@ -111,7 +114,7 @@ def test_results_say_what_the_run_rests_on(store, results):
 
 def test_the_config_reads_back(store, ran):
     config = tomllib.loads((ran[0] / "config.toml").read_text())
-    fit = asdict(FitConfig(epochs=12, batch_size=8, learning_rate=1e-2))
+    fit = {**asdict(FitConfig(epochs=12, batch_size=8, learning_rate=1e-2)), "augment": []}
     assert {name: config[name] for name in fit} == fit
     assert config["features"] == [str(store)]
     assert (config["model"], config["protocol"], config["seeds"]) == ("ststnet", "loso", 2)
@@ -134,6 +137,71 @@ def test_both_commands_print_the_same_table(ran):
     for word in ("UF1", "majority", "chance", "36 samples, 4 subjects, 3 classes", "12 epochs"):
         assert word in scored
     assert "last epoch, nothing chosen on the test subject" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def nested(store, tmp_path_factory):
+    """A run whose epochs are chosen on training people, its clips moved and stretched."""
+    out = tmp_path_factory.mktemp("runs") / "nested"
+    flags = ("--validation", 3, "--augment", "shift", "--augment", "magnify")
+    result = mer_train("--features", store, *FAST, *flags, "-o", out)
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_a_run_whose_epochs_are_chosen_on_training_people_says_so(nested):
+    out, result = nested
+    assert "epoch chosen on one in 3 training subjects, nothing chosen on the test" in result.stdout
+    told = json.loads((out / "results.json").read_text())
+    assert (told["validation"], told["augment"]) == (3, ["shift", "magnify"])
+    assert len(told["scores"]["counts"]["epochs"]) > 1
+    assert told["scores"]["network"]["UAR"]["mean"] > 0.8
+
+
+def test_its_audit_remarks_that_and_names_a_control_of_the_same_kind(store, nested):
+    audit = CliRunner().invoke(report, ["audit", str(nested[0]), "--features", str(store)])
+    assert audit.exit_code == 0, audit.output
+    assert "chosen on one in 3 of their training subjects" in audit.stdout
+    for flag in ("--validation 3", "--augment shift --augment magnify", "--split loso"):
+        assert flag in audit.stdout
+
+
+def test_changes_of_clips_that_a_model_cannot_bear_are_refused(store, tmp_path):
+    result = mer_train(
+        "--features", store, "--model", "htnet", "--augment", "flip", "-o", tmp_path / "r"
+    )
+    assert result.exit_code == 2
+    assert "htnet does not say what the planes of regions hold" in result.stderr
+
+
+def test_no_change_goes_beside_another(store, tmp_path):
+    flags = ("--augment", "none", "--augment", "flip")
+    assert mer_train("--features", store, *flags, "-o", tmp_path / "r").exit_code == 2
+
+
+def test_networks_begin_with_the_weights_of_a_file_which_the_run_names(store, tmp_path):
+    weights = tmp_path / "resnet18.safetensors"
+    torch.manual_seed(1)
+    save_file(ResNet18(5).state_dict(), weights)
+    flags = ("--model", "resnet", "--seeds", 1, "--epochs", 1, "--split", "2-fold")
+    both = []
+    for name, more in (("random", ()), ("begun", ("--backbone", weights))):
+        out = tmp_path / name
+        result = mer_train("--features", store, *flags, *more, "-o", out)
+        assert result.exit_code == 0, result.output
+        both.append((out / "predictions.csv").read_text().replace(name, ""))
+    assert both[0] != both[1]
+    told = json.loads((out / "results.json").read_text())
+    assert told["begins_with"] == {
+        "name": weights.name,
+        "blake3": blake3.blake3(weights.read_bytes()).hexdigest()[:32],
+    }
+
+
+def test_weights_for_a_model_that_takes_none_are_refused(store, tmp_path):
+    result = mer_train("--features", store, "--backbone", "a.pth", "-o", tmp_path / "r")
+    assert result.exit_code == 2
+    assert "ststnet begins with no weights of others" in result.stderr
 
 
 def test_progress_is_on_stderr(ran):

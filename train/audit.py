@@ -184,6 +184,15 @@ def epochs(rows: Sequence[Row], told: Mapping[str, Any]) -> Iterator[Found]:
     for row in rows:
         seen.setdefault(row.seed, {}).setdefault(row.epoch, set()).add(row.fold)
     differ = {seed: by_epoch for seed, by_epoch in seen.items() if len(by_epoch) > 1}
+    if differ and (parts := told.get("validation")):
+        yield Found(
+            "epoch",
+            f"folds stop at different epochs, by the run's word chosen on one in {parts} of their "
+            "training subjects: no table of predictions can show that",
+            {"seeds": sorted(differ), "validation": parts},
+            remark=True,
+        )
+        return
     if differ:
         seed, by_epoch = min(differ.items())
         parts = "; ".join(f"epoch {e}: {some(sorted(f))}" for e, f in sorted(by_epoch.items()))

@@ -12,44 +12,24 @@ Only training clips go in, after the folds are split. Which changes, and how lar
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What one plane holds.
-
-    Parameters
-    ----------
-    mirrored : a mirror from left to right turns its sign
-    grows : it is doubled when all motion is
-    """
-
-    mirrored: bool = False
-    grows: bool = False
-
-
-RIGHTWARD = Meaning(mirrored=True, grows=True)  # u
-DOWNWARD = Meaning(grows=True)  # v
-AMOUNT = Meaning(grows=True)  # strain, a magnitude in px, a dynamic image
-PICTURE = Meaning()  # a frame; a share such as MM-COF's M or M sin
-RIGHTWARD_SHARE = Meaning(mirrored=True)  # MM-COF's M cos
+from train.planes import Plane
 
 Batch = Sequence[Tensor]
-Meanings = Sequence[Sequence[Meaning]]
+Planes = Sequence[Sequence[Plane]]
 
 
-def flip(inputs: Batch, meanings: Meanings, generator: torch.Generator, odds: float = 0.5) -> Batch:
+def flip(inputs: Batch, planes: Planes, generator: torch.Generator, odds: float = 0.5) -> Batch:
     """Mirror some clips from left to right.
 
     Parameters
     ----------
     inputs : (B, …, C, H, W) each
         Read, never written to.
-    meanings : of each input's C planes
+    planes : what each input's C planes hold
     odds : that a clip is mirrored
 
     Returns
@@ -59,24 +39,22 @@ def flip(inputs: Batch, meanings: Meanings, generator: torch.Generator, odds: fl
     Raises
     ------
     ValueError
-        If an input has not as many planes as meanings.
+        If an input has other planes than are told.
     """
-    check(inputs, meanings)
+    check(inputs, planes)
     chosen = uniform(inputs[0], generator) < odds  # (B,)
     return [
         torch.where(over(chosen, x), x.flip(-1) * of_planes(x, told, "mirrored", -1.0), x)
-        for x, told in zip(inputs, meanings, strict=True)
+        for x, told in zip(inputs, planes, strict=True)
     ]
 
 
-def shift(
-    inputs: Batch, meanings: Meanings, generator: torch.Generator, most: float = 0.05
-) -> Batch:
+def shift(inputs: Batch, planes: Planes, generator: torch.Generator, most: float = 0.05) -> Batch:
     """Move each clip by whole pixels; what comes in at a border repeats the border.
 
     Parameters
     ----------
-    inputs, meanings : as of `flip`
+    inputs, planes : as of `flip`
         The motion that a plane holds is not touched.
     most : share of the width, and of the height, that a clip moves at most
         Of inputs that differ in size, each moves by the whole pixels nearest to one share.
@@ -90,7 +68,7 @@ def shift(
     ValueError
         As `flip`.
     """
-    check(inputs, meanings)
+    check(inputs, planes)
     across, down = (most * (2 * uniform(inputs[0], generator) - 1) for _ in range(2))
     return [
         moved(moved(x, (across * x.shape[-1]).round(), -1), (down * x.shape[-2]).round(), -2)
@@ -100,7 +78,7 @@ def shift(
 
 def magnify(
     inputs: Batch,
-    meanings: Meanings,
+    planes: Planes,
     generator: torch.Generator,
     least: float = 0.8,
     most: float = 1.25,
@@ -111,7 +89,7 @@ def magnify(
 
     Parameters
     ----------
-    inputs, meanings : as of `flip`
+    inputs, planes : as of `flip`
     least, most : bounds of the factor, above 0
 
     Returns
@@ -123,29 +101,30 @@ def magnify(
     ValueError
         As `flip`, or if the bounds are no range above 0.
     """
-    check(inputs, meanings)
+    check(inputs, planes)
     if not 0 < least <= most:
         raise ValueError(f"factors from {least} to {most}; expected 0 < least <= most")
     low, high = math.log(least), math.log(most)
     factor = (low + (high - low) * uniform(inputs[0], generator)).exp()  # (B,)
     return [
         x * torch.where(of_planes(x, told, "grows", 0.0) == 0, over(factor, x), 1.0)
-        for x, told in zip(inputs, meanings, strict=True)
+        for x, told in zip(inputs, planes, strict=True)
     ]
 
 
-def check(inputs: Batch, meanings: Meanings) -> None:
-    """Refuse a plane without a meaning."""
-    for x, told in zip(inputs, meanings, strict=True):
+def check(inputs: Batch, planes: Planes) -> None:
+    """Refuse a plane of which nothing is told."""
+    for x, told in zip(inputs, planes, strict=True):
         if x.shape[-3] != len(told):
             raise ValueError(
-                f"an input of {x.shape[-3]} planes {tuple(x.shape)} is told {len(told)} meanings"
+                f"an input of {x.shape[-3]} planes {tuple(x.shape)}, of which {len(told)} are told"
             )
 
 
-def uniform(x: Tensor, generator: torch.Generator) -> Tensor:
-    """(B,) numbers in [0, 1), one a clip."""
-    return torch.rand(len(x), generator=generator, device=generator.device).to(x.device)
+def uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(B,) numbers in [0, 1), one a clip; None: torch's own generator on the CPU."""
+    device = "cpu" if generator is None else generator.device
+    return torch.rand(len(x), generator=generator, device=device).to(x.device)
 
 
 def over(values: Tensor, x: Tensor) -> Tensor:
@@ -153,7 +132,7 @@ def over(values: Tensor, x: Tensor) -> Tensor:
     return values.view(-1, *[1] * (x.ndim - 1))
 
 
-def of_planes(x: Tensor, told: Sequence[Meaning], what: str, then: float) -> Tensor:
+def of_planes(x: Tensor, told: Sequence[Plane], what: str, then: float) -> Tensor:
     """(C, 1, 1): `then` for planes of which something is true, else 1."""
     return x.new_tensor([then if getattr(plane, what) else 1.0 for plane in told]).view(-1, 1, 1)
 

@@ -16,7 +16,7 @@ from features.console import (
     printable,
     stop_on_sigterm,
 )
-from train.config import CHOICES
+from train.config import CHANGES, CHOICES
 
 OWN = "  [default: the model's own]"
 
@@ -47,9 +47,38 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option("--optimizer", type=click.Choice(CHOICES["optimizer"]), help=OWN.strip())
 @click.option("--schedule", type=click.Choice(CHOICES["schedule"]), help=f"Of the rate.{OWN}")
 @click.option(
+    "--warmup", type=click.IntRange(min=0), help=f"Epochs in which the rate rises to it.{OWN}"
+)
+@click.option("--decay", type=click.FloatRange(0, 1), help=f"By steps: the rate times this …{OWN}")
+@click.option(
+    "--decay-every", type=click.IntRange(min=1), help=f"… after so many epochs, over again.{OWN}"
+)
+@click.option(
+    "--floor", type=click.FloatRange(0, 1), help=f"Share of the rate it never falls below.{OWN}"
+)
+@click.option(
     "--class-weights",
     type=click.Choice(CHOICES["class_weights"]),
-    help=f"balanced: by the training subjects' counts.{OWN}",
+    help=f"By the training subjects' counts n: balanced 1/n, root 1/√n.{OWN}",
+)
+@click.option(
+    "--augment",
+    multiple=True,
+    type=click.Choice([*CHANGES, "none"]),
+    help=f"Change training clips at random; repeat it for several.{OWN}",
+)
+@click.option(
+    "--backbone",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights of a ResNet-18 (torchvision's names, .safetensors or .pth) to begin with.",
+)
+@click.option(
+    "--validation",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Choose the epoch on one in N training subjects, then train on all; 0: the last counts."
+    f"{OWN}",
 )
 @click.option(
     "--device",
@@ -101,6 +130,8 @@ def cli(
     checkpoint_every: float,
     keep_networks: bool,
     shuffle_labels: bool,
+    augment: tuple[str, ...],
+    backbone: Path | None,
     out: Path,
     force: bool,
     as_json: bool,
@@ -108,8 +139,9 @@ def cli(
 ) -> None:
     """Train a network on a feature store and test it on people it has not seen.
 
-    The number of epochs is fixed beforehand, the last one is scored, and nothing is chosen
-    on a test subject. The predictions of all folds are pooled before they are scored.
+    The number of epochs is fixed beforehand (or chosen on training subjects: --validation), the
+    last one is scored, and nothing is chosen on a test subject. The predictions of all folds are
+    pooled before they are scored.
 
     An interrupted run goes on when the same command is given again: what is done is kept in
     runs/.NAME.work/ until the run is whole.
@@ -118,8 +150,12 @@ def cli(
     from train.run import Request, run  # --help need not load torch
 
     asked = {name: value for name, value in fit.items() if value is not None}
+    if augment:
+        if "none" in augment and len(augment) > 1:
+            raise click.UsageError("--augment none goes alone")
+        asked["augment"] = tuple(name for name in CHANGES if name in augment)
     config = replace(load(model).fit, **asked)
-    request = Request(features, model, protocol, seeds, config, shuffle_labels, split)
+    request = Request(features, model, protocol, seeds, config, shuffle_labels, split, backbone)
     stop_on_sigterm()
     try:
         results = run(request, out, device, workers, force, keep_networks, checkpoint_every)
@@ -138,5 +174,7 @@ def cli(
         click.echo(f"{results['left_out']} samples left out: no emotion, or not in {protocol}")
     for difference in results["differences"]:
         click.echo(f"{protocol}: {printable(difference)}", err=True)
-    click.echo("last epoch, nothing chosen on the test subject")
+    parts = config.validation
+    chosen = f"epoch chosen on one in {parts} training subjects" if parts else "last epoch"
+    click.echo(f"{chosen}, nothing chosen on the test subject")
     click.echo(f"{results['seconds']} s on {results['device']}, written to {out}/")

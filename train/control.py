@@ -6,16 +6,24 @@ subject out leaves fewer of its classes to learn from, which pulls a shuffled ru
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from train.bootstrap import count, intervals
+from train.config import FitConfig
 from train.finished import PREDICTIONS, Finished, finished
 from train.found import Found
 from train.scores import by_seed
 
 SUFFIX = "-shuffled"
-FLAGS = ("features", "model", "protocol", "seeds", "epochs", "batch_size", "learning_rate",
-         "weight_decay", "optimizer", "schedule", "class_weights")  # fmt: skip
+FLAGS = (
+    "features",
+    "model",
+    "protocol",
+    "split",
+    "seeds",
+    *(one.name for one in fields(FitConfig)),
+)
 
 
 def beside(run: Finished) -> Finished | None:
@@ -75,6 +83,8 @@ def command(run: Finished) -> str:
         value = run.told.get(name)
         if name == "seeds" and isinstance(value, list):
             value = len(value)
+        if value == []:
+            value = "none"  # of the changes; a model may have its own
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 words += [f"--{name.replace('_', '-')}", str(one)]

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from features.base import digest
-from train.config import FitConfig
+from train import augment
+from train.config import CHANGES, FitConfig
 from train.models.base import Model
 
 Tensors = Mapping[str, Tensor]
@@ -48,6 +49,7 @@ class Training:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     order: torch.Generator
+    change: torch.Generator
     device: torch.device
 
     def state(self) -> dict[str, Tensor]:
@@ -55,7 +57,11 @@ class Training:
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for number, slots in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{number}.{name}": value for name, value in slots.items()}
-        found |= {"random.order": self.order.get_state(), "random.cpu": torch.get_rng_state()}
+        found |= {
+            "random.order": self.order.get_state(),
+            "random.change": self.change.get_state(),
+            "random.cpu": torch.get_rng_state(),
+        }
         if self.device.type == "cuda":
             found["random.cuda"] = torch.cuda.get_rng_state(self.device)
         return copied(found)
@@ -73,6 +79,7 @@ class Training:
             slots.setdefault(int(number), {})[slot] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
         self.order.set_state(parts["random"]["order"])
+        self.change.set_state(parts["random"]["change"])
         torch.set_rng_state(parts["random"]["cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)
@@ -93,6 +100,7 @@ def fit(
     start: tuple[int, Tensors] | None = None,
     keep: Keep | None = None,
     watch: Watch | None = None,
+    until: int | None = None,
 ) -> nn.Module:
     """Train a network from its first weights, or from where it was left, to its last epoch.
 
@@ -100,12 +108,13 @@ def fit(
     ----------
     inputs : (n, …) float32 each, the training samples alone, n >= 2
     truth : (n,) int64 in [0, classes), on the same device
-    seed : decides weights, dropout and order; on one CPU thread the result is the same
-        bit for bit
+    seed : decides weights, dropout, order and how clips are changed; on one CPU thread the
+        result is the same bit for bit
     start : an epoch and the state after it
         On one CPU thread the result is, bit for bit, that of a fit that was never left.
     watch : called after every epoch with its number and the network; must leave it alone
     keep : called after that with the number and a function that gives the state
+    until : the last epoch, if it is not that of the config; the rates stay the config's
 
     Returns
     -------
@@ -114,20 +123,22 @@ def fit(
     device = truth.device
     with torch.random.fork_rng([device] if truth.is_cuda else []):  # the caller's are left alone
         torch.manual_seed(seed)  # weights and dropout
-        order = torch.Generator().manual_seed(seed)  # its own: a wider net reorders nothing
+        # Their own: a wider net reorders nothing, and whoever changes no clip sees the same order.
+        order, change = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(~seed)
         network = model.build(classes).to(device)
-        weight = balanced(truth, classes) if config.class_weights == "balanced" else None
-        training = Training(network, optimizer_of(network, config), order, device)
+        weight = weights(truth, classes, config.class_weights)
+        training = Training(network, optimizer_of(network, config), order, change, device)
         done, left = start or (0, None)
         if left is not None:
             training.restore(left)
-        for epoch in range(done + 1, config.epochs + 1):
+        for epoch in range(done + 1, (until or config.epochs) + 1):
             network.train()
             for group in training.optimizer.param_groups:
                 group["lr"] = rate(config, epoch)
             for rows in batches(len(truth), config.batch_size, order):
                 rows = rows.to(device)
-                loss = loss_of(network, [x[rows] for x in inputs], truth[rows], weight)
+                shown = changed(model, [x[rows] for x in inputs], config.augment, change)
+                loss = loss_of(network, shown, truth[rows], weight)
                 training.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 training.optimizer.step()
@@ -157,19 +168,43 @@ def optimizer_of(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer
     return kinds[config.optimizer](parameters, config.learning_rate, weight_decay=decay)
 
 
+def changed(
+    model: Model, inputs: Sequence[Tensor], names: Sequence[str], generator: torch.Generator
+) -> Sequence[Tensor]:
+    """A batch as it might have been, by the named changes; where it is, and one for all inputs."""
+    planes = [one.planes for one in model.takes]
+    for name in CHANGES:
+        if name in names:
+            inputs = getattr(augment, name)(inputs, planes, generator)
+    return inputs
+
+
 def rate(config: FitConfig, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 1; cosine: half a wave down from the first."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    return config.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
+    """The learning rate of an epoch, counted from 1.
 
-
-def balanced(truth: Tensor, classes: int) -> Tensor:
-    """(classes,) weights with which every class of the training samples weighs the same.
-
-    n / (classes there · samples of the class), as scikit-learn's "balanced"; a class that is
-    not there gets 0.
+    Cosine: half a wave from the first rate to the floor, which the epoch after the last would
+    have. Steps: times the decay after every so many epochs, but not below the floor.
     """
+    share = 1.0
+    if config.schedule == "cosine":
+        wave = (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
+        share = config.floor + (1 - config.floor) * wave
+    elif config.schedule == "steps":
+        share = max(config.decay ** ((epoch - 1) // config.decay_every), config.floor)
+    return config.learning_rate * share * min(1.0, epoch / (config.warmup + 1))
+
+
+def weights(truth: Tensor, classes: int, kind: str) -> Tensor | None:
+    """(classes,) weights of the classes by their counts n among the training samples; or None.
+
+    Parameters
+    ----------
+    kind : "none", "balanced" (every class weighs the same: 1 / n) or "root" (1 / √n)
+        Scaled so that the samples weigh 1 on average; a class that is not there gets 0.
+    """
+    if kind == "none":
+        return None
     counts = torch.bincount(truth, minlength=classes).to(torch.float32)
-    there = (counts > 0).sum()
-    return torch.where(counts > 0, len(truth) / (there * counts.clamp(min=1)), 0.0)
+    power = {"balanced": -1.0, "root": -0.5}[kind]
+    weight = torch.where(counts > 0, counts.clamp(min=1) ** power, 0.0)
+    return weight * len(truth) / (weight * counts).sum()

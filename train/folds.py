@@ -84,6 +84,30 @@ def folds(group: Array, truth: Array, digest: Array, split: str = LOSO) -> list[
     return made
 
 
+def validation(fold: Fold, group: Array, truth: Array, parts: int) -> Fold:
+    """Split the training part of a fold once more, by people: to choose the epoch on.
+
+    Parameters
+    ----------
+    parts : one of so many, alike in classes, is held out; the same one whatever the seed
+
+    Raises
+    ------
+    MerError
+        Exit code 2: the fold trains on fewer people than that.
+    """
+    people = len(set(group[fold.train]))
+    if people < parts:
+        raise MerError(
+            f"fold {fold.name} trains on {people} subjects: one in {parts} cannot be held out",
+            f"give --validation at most {people}, or 0 for none",
+            USAGE,
+        )
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=0)
+    kept, held = next(splitter.split(fold.train[:, None], truth[fold.train], group[fold.train]))
+    return Fold(f"{fold.name}, validation", fold.train[kept], fold.train[held])
+
+
 def check(folds: Iterable[Fold], group: Array, digest: Array) -> None:
     """Refuse folds that leak.
 

@@ -21,11 +21,13 @@ class Answer:
 
     Parameters
     ----------
-    probabilities : (n_test, classes) float32, after the last epoch
-    oracle_epoch : the first of the epochs that are best on the test samples, counted from 1
+    epoch : the last, counted from 1
+    probabilities : (n_test, classes) float32, after it
+    oracle_epoch : the first of the epochs that are best on the test samples
     oracle : (n_test, classes) float32, after that epoch
     """
 
+    epoch: int
     probabilities: Array
     oracle_epoch: int
     oracle: Array

@@ -18,7 +18,7 @@ def one_phase(
     whole: Tensor,
     rise: Tensor,
     fall: Tensor,
-    generator: torch.Generator,
+    generator: torch.Generator | None = None,
     odds: tuple[float, float, float] = (0.2, 0.5, 0.3),
 ) -> Tensor:
     """Give one picture a clip: of all of it, of its rise, or of its fall run backwards.
@@ -31,6 +31,7 @@ def one_phase(
     whole, rise, fall : (B, C, H, W)
         Dynamic images by any, linear and linear weights, as the recipe "dynamic" stores them;
         or flows onset → apex (twice) and apex → offset, as the recipe "fmanet".
+    generator : of the draws; None: torch's own, on the CPU
     odds : of whole, rise and fall; they add up to 1
         A fall that is 0 everywhere, of an offset that is the apex, is never given: the rise is.
 

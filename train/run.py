@@ -33,8 +33,9 @@ from features.store import Store
 from train import checkpoint
 from train.config import FitConfig
 from train.data import Examples, read
-from train.folds import LOSO, Fold, folds
+from train.folds import LOSO, Fold, folds, validation
 from train.models import base
+from train.models.base import Model
 from train.oracle import Answer
 from train.predictions import Predictions, Row, write
 from train.scores import scores
@@ -43,6 +44,7 @@ from train.workers import Job, Task, compute, usable_cores
 
 NETWORKS = "checkpoints"
 ORACLE = "oracle.csv"
+PLACES = ("features", "backbone")  # of files whose content counts instead
 MARK = "predictions.csv"  # a folder that holds it holds a whole run
 
 
@@ -53,6 +55,8 @@ class Request:
     Parameters
     ----------
     seeds : how many; they are 0, 1, …
+    backbone : file of weights that every network begins with
+        Nobody who is tested may have been among those it was trained on: merkit cannot see that.
     split : who is tested when: ``loso``, ``dataset`` (leave one out) or ``5-fold`` and its kin
     shuffle_labels : the control
         Labels are permuted over samples, by the seed, before the folds are made, and
@@ -66,6 +70,7 @@ class Request:
     fit: FitConfig
     shuffle_labels: bool = False
     split: str = LOSO
+    backbone: Path | None = None
 
 
 def run(
@@ -100,11 +105,13 @@ def run(
     check_place(out, force)
     device = choose_device(device)
     model = base.load(request.model)
+    check_planes(request, model)
+    backbone = check_backbone(request, model)
     examples = read(request.features, model, load_protocol(request.protocol))
     made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
     stores = [describe(path) for path in request.features]
-    of = identity(request, examples, tasks, stores, device)
+    of = {**identity(request, examples, tasks, stores, device), "begins_with": backbone}
     with work_folder(out, of, seconds, keep_networks) as work:
         kept = [(task, work.fit(task.seed, task.fold).recover()) for task in tasks]
         finished = [(task, found) for task, found in kept if found is not None]
@@ -112,11 +119,19 @@ def run(
             tell(f"{work.folder}: {len(finished)} of {len(tasks)} fits are finished and kept")
         left = [task for task, found in kept if found is None]
         inputs = tuple(x.numpy() for x in examples.inputs)
-        job = Job(request.model, len(examples.classes), inputs, request.fit, device, work)
+        job = Job(
+            request.model,
+            len(examples.classes),
+            inputs,
+            request.fit,
+            device,
+            work,
+            request.backbone,
+        )
         with closing(compute(job, left, min(workers or usable_cores(), len(made)))) as fitting:
             fitted = follow(chain(finished, fitting), len(tasks), "fits")
             answers = list(fitted)
-        last, oracle = tabulate(out.name, examples, request.fit.epochs, answers)
+        last, oracle = tabulate(out.name, examples, answers)
         results = {
             "run": out.name,
             **asked(request),
@@ -125,6 +140,7 @@ def run(
             "left_out": examples.left_out,
             "differences": examples.differences,
             "stores": stores,
+            "begins_with": backbone,
             "device": device_name(device),
             "torch": torch.__version__,
             "seconds": round(time.monotonic() - start, 1),
@@ -154,7 +170,7 @@ def identity(
     rows = [[t.seed, t.fold, *map(array_digest, (t.truth, t.train, t.test))] for t in tasks]
     code = sorted(Path(__file__).parent.rglob("*.py"))
     return {
-        **{name: value for name, value in asked(request).items() if name != "features"},
+        **{name: value for name, value in asked(request).items() if name not in PLACES},
         "stores": [[store["key"], store["blake3"]] for store in stores],
         "samples": [array_digest(x.numpy()) for x in examples.inputs],
         "classes": list(examples.classes),
@@ -168,12 +184,14 @@ def identity(
 
 def plan(request: Request, examples: Examples, made: Sequence[Fold]) -> list[Task]:
     """Every fold under every seed."""
-    return [
-        Task(seed, fold.name, labels(examples.truth, seed, request.shuffle_labels), fold.train,
-             fold.test)
-        for seed in range(request.seeds)
-        for fold in made
-    ]  # fmt: skip
+    tasks = []
+    for seed in range(request.seeds):
+        truth = labels(examples.truth, seed, request.shuffle_labels)
+        for fold in made:
+            parts = request.fit.validation
+            inner = validation(fold, examples.group, truth, parts) if parts else None
+            tasks.append(Task(seed, fold.name, truth, fold.train, fold.test, inner))
+    return tasks
 
 
 def labels(truth: Array, seed: int, shuffle: bool) -> Array:
@@ -182,7 +200,7 @@ def labels(truth: Array, seed: int, shuffle: bool) -> Array:
 
 
 def tabulate(
-    name: str, examples: Examples, epochs: int, answers: Iterable[tuple[Task, Answer]]
+    name: str, examples: Examples, answers: Iterable[tuple[Task, Answer]]
 ) -> tuple[Predictions, Predictions]:
     """Pool what the folds say, at the last epoch and at the oracle's; their order does not show."""
     names = examples.classes
@@ -204,11 +222,43 @@ def tabulate(
     last, oracle = [], []
     for task, answer in answers:
         for i, now, best in zip(task.test, answer.probabilities, answer.oracle, strict=True):
-            last.append(row(task, i, now, epochs))
+            last.append(row(task, i, now, answer.epoch))
             oracle.append(row(task, i, best, answer.oracle_epoch))
     for rows in (last, oracle):
         rows.sort(key=lambda one: (one.seed, one.sample_id))
     return Predictions(names, tuple(last)), Predictions(names, tuple(oracle))
+
+
+def check_planes(request: Request, model: Model) -> None:
+    """Refuse to change the clips of a model that does not say what its planes hold."""
+    silent = [one.feature for one in model.takes if not one.planes]
+    if request.fit.augment and silent:
+        raise MerError(
+            f"{request.model} does not say what the planes of {silent[0]} hold, so that they can "
+            "be changed rightly",
+            "train it without --augment",
+            USAGE,
+        )
+
+
+def check_backbone(request: Request, model: Model) -> dict[str, str] | None:
+    """Say which file networks begin with, by name and by every byte; refuse one that does not fit.
+
+    Raises
+    ------
+    MerError
+        If the model takes none, or the file is none of torchvision's ResNet-18.
+    """
+    if request.backbone is None:
+        return None
+    if not model.pretrained:
+        raise MerError(
+            f"{request.model} begins with no weights of others",
+            "train it without --backbone",
+            USAGE,
+        )
+    model.started(request.backbone).build(2)
+    return {"name": request.backbone.name, "blake3": file_digest(request.backbone)}
 
 
 def choose_device(device: str) -> str:
@@ -232,7 +282,8 @@ def asked(request: Request) -> dict[str, Any]:
         "protocol": request.protocol,
         "split": request.split,
         "seeds": request.seeds,
-        **asdict(request.fit),
+        **{n: list(v) if isinstance(v, tuple) else v for n, v in asdict(request.fit).items()},
+        "backbone": str(request.backbone or ""),
         "shuffle_labels": request.shuffle_labels,
     }
 

@@ -116,6 +116,7 @@ class FitWork:
         if self.network is not None:
             write(self.network, network, self.of)
         said = {
+            "epoch": answer.epoch,
             "probabilities": answer.probabilities.tolist(),
             "oracle_epoch": answer.oracle_epoch,
             "oracle": answer.oracle.tolist(),
@@ -139,7 +140,7 @@ class FitWork:
                 return None
             read(self.network, self.of)
         last, oracle = (np.array(found[name], np.float32) for name in ("probabilities", "oracle"))
-        return Answer(last, found["oracle_epoch"], oracle)
+        return Answer(found["epoch"], last, found["oracle_epoch"], oracle)
 
     def recover(self) -> Answer | None:
         """As `finished`, but what is damaged is told, dropped, and made again."""

@@ -17,8 +17,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from features.base import Array
 from features.console import MerError
 from train.config import FitConfig
 from train.fit import Tensors, copied, fit, seed_of
+from train.folds import Fold
 from train.models import base
 from train.oracle import Answer, Oracle
 from train.predict import predict
@@ -44,6 +46,7 @@ class Job:
     ----------
     inputs : (N, …) float32 each, all samples
     work : where every fit keeps what it has done; None to keep nothing
+    backbone : file of weights that every network begins with
     """
 
     model: str
@@ -52,6 +55,7 @@ class Job:
     config: FitConfig
     device: str
     work: Work | None = None
+    backbone: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Task:
     ----------
     truth : (N,) int64, labels of all samples under this seed
     train, test : rows of the inputs
+    inner : training rows split again by people, to choose the epoch on; None: the last counts
     """
 
     seed: int
@@ -69,6 +74,7 @@ class Task:
     truth: Array
     train: Array
     test: Array
+    inner: Fold | None = None
 
 
 Fits = Generator[tuple[Task, Answer], None, None]
@@ -112,6 +118,7 @@ def tensors(job: Job) -> list[Tensor]:
 
 def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
     """Fit one task; its test samples are looked at from aside, and teach the fit nothing."""
+    until = chosen_epoch(job, inputs, task) if task.inner else job.config.epochs
     device = inputs[0].device
     train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
     truth = torch.from_numpy(task.truth).to(device)
@@ -125,15 +132,34 @@ def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
             kept.keep(epoch, lambda: {**state(), **oracle.state()})
 
     network = fit(
-        base.load(job.model), job.classes, [x[train] for x in inputs], truth[train], job.config,
-        seed_of(task.seed, task.fold), left and (left[0], oracle.restore(dict(left[1]))), keep,
+        base.load(job.model).started(job.backbone),
+        job.classes,
+        [x[train] for x in inputs],
+        truth[train],
+        job.config,
+        seed_of(task.seed, task.fold),
+        left and (left[0], oracle.restore(dict(left[1]))),
+        keep,
         oracle.watch,
-    )  # fmt: skip
+        until,
+    )
     probabilities = checked(task, predict(network, asked).numpy())
-    answer = Answer(probabilities, oracle.epoch, oracle.probabilities.numpy())
+    answer = Answer(until, probabilities, oracle.epoch, oracle.probabilities.numpy())
     if kept:
         kept.finish(answer, copied(network.state_dict()))
     return answer
+
+
+def chosen_epoch(job: Job, inputs: Sequence[Tensor], task: Task) -> int:
+    """The epoch that is best on people of the training part who are kept out of a fit of its own.
+
+    It is what the oracle of that fit finds, and that fit is kept like any other; the network that
+    is tested is then fitted anew, on all training samples, for so many epochs.
+    """
+    assert task.inner is not None
+    work = job.work and replace(job.work, keep_networks=False)
+    held = Task(task.seed, task.inner.name, task.truth, task.inner.train, task.inner.test)
+    return fit_and_predict(replace(job, work=work), inputs, held).oracle_epoch
 
 
 def checked(task: Task, probabilities: Array) -> Array:

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from train.config import FitConfig
 from train.models.base import Input, Model
 from train.models.streams import stream
+from train.planes import IMAGE
 
 SIZE = (224, 224)  # px
 GREY_LEVELS = (2.0,)  # of change become 1
@@ -117,10 +118,11 @@ class AFN(nn.Module):
 MODEL = Model(
     AFN,
     takes=(
-        Input("trdi", size=SIZE, scale=GREY_LEVELS),
-        Input("midi", size=SIZE, scale=GREY_LEVELS),
+        Input("trdi", size=SIZE, scale=GREY_LEVELS, planes=IMAGE),
+        Input("midi", size=SIZE, scale=GREY_LEVELS, planes=IMAGE),
     ),
     recipe="afn",
+    pretrained=True,
     fit=FitConfig(
         epochs=30,
         batch_size=32,
@@ -128,5 +130,7 @@ MODEL = Model(
         weight_decay=0.05,
         optimizer="adamw",
         schedule="cosine",
+        class_weights="root",
+        augment=("flip", "shift"),
     ),
 )

@@ -9,8 +9,6 @@ gain and place.
 An ideal magnifier makes the flow of gain g exactly g times the first, and then there is nothing
 to relate but noise and clipping. `artnet_control` is this network on just that: a result counts
 for the magnifier where it is better than the control's.
-
-Not done here: the warm-up of the rate, flips and stretched flow.
 """
 
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from train.config import FitConfig
 from train.models.attention import Layer
 from train.models.base import Input, Model
+from train.planes import FLOW, STRAIN
 
 FULL_SCALE = (2.0, 2.0, 0.05)  # px, px, px/px, at gain 1: merkit's for flow and strain
 LIMIT = 3.0
@@ -111,7 +110,7 @@ class ARTNet(nn.Module):
 
 MODEL = Model(
     ARTNet,
-    takes=(Input("tokens", clamp=None),),
+    takes=(Input("tokens", clamp=None, planes=(*FLOW, *STRAIN)),),
     recipe="artnet",
     fit=FitConfig(
         epochs=60,
@@ -120,5 +119,8 @@ MODEL = Model(
         weight_decay=0.05,
         optimizer="adamw",
         schedule="cosine",
+        warmup=5,
+        class_weights="root",
+        augment=("flip", "magnify"),
     ),
 )

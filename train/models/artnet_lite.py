@@ -3,13 +3,12 @@
 from dataclasses import replace
 from functools import partial
 
-from train.models.artnet import MODEL as ARTNET
+from train.models.artnet import MODEL as FULL
 from train.models.artnet import ARTNet
-from train.models.base import Input, Model
 
-MODEL = Model(
-    partial(ARTNet, widths=(8, 16, 32, 32), layers=1, heads=2, hidden=64),
-    takes=(Input("tokens", size=(28, 28), clamp=None),),
-    recipe=ARTNET.recipe,
-    fit=replace(ARTNET.fit, epochs=30, learning_rate=2e-3),
+MODEL = replace(
+    FULL,
+    build=partial(ARTNet, widths=(8, 16, 32, 32), layers=1, heads=2, hidden=64),
+    takes=tuple(replace(one, size=(28, 28)) for one in FULL.takes),
+    fit=replace(FULL.fit, epochs=30, learning_rate=2e-3),
 )

@@ -3,12 +3,15 @@
 from __future__ import annotations  # torch.nn is named below, yet not loaded for --help
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import train.models
 from features import plugin
 from train.config import FitConfig
+from train.planes import Plane
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +32,8 @@ class Input:
         One number a plane along the first axis, in turn.
     per_width : the scale is that of a crop 224 px wide, and follows the width
     clamp : greatest magnitude after scaling; None = any
+    planes : what each of its planes (third axis from the end) holds
+        Without it the model cannot be trained on changed clips.
     """
 
     feature: str
@@ -36,6 +41,7 @@ class Input:
     scale: tuple[float, ...] = (1.0,)
     per_width: bool = False
     clamp: float | None = 3.0
+    planes: tuple[Plane, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,20 @@ class Model:
     takes : its inputs, in order
     recipe : the pipeline's recipe whose store it is made for
     fit : how its authors train it, or we: the docstring of the file says which
+    pretrained : whether build takes ``weights``, a file of torchvision's ResNet-18, too
     """
 
-    build: Callable[[int], nn.Module]
+    build: Callable[..., nn.Module]
     takes: tuple[Input, ...]
     recipe: str
     fit: FitConfig = field(default_factory=FitConfig)
+    pretrained: bool = False
+
+    def started(self, weights: Path | None) -> Model:
+        """The same model, whose networks begin with the weights of a file; None: at random."""
+        return (
+            self if weights is None else replace(self, build=partial(self.build, weights=weights))
+        )
 
 
 def names() -> list[str]:

@@ -19,13 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from train.config import FitConfig
+from train.models.afn import GREY_LEVELS
+from train.models.afn import MODEL as AFN
 from train.models.base import Input, Model
 from train.models.streams import stream
 from train.phases import present
+from train.planes import IMAGE
 
 SIZE = (224, 224)  # px
-GREY_LEVELS = (2.0,)  # of change become 1
 PLACES = 7 * 7  # of the maps at either size
 
 
@@ -152,16 +153,10 @@ class DIANet(nn.Module):
 MODEL = Model(
     DIANet,
     takes=(
-        Input("rise_image", size=SIZE, scale=GREY_LEVELS),
-        Input("fall_image", size=SIZE, scale=GREY_LEVELS),
+        Input("rise_image", size=SIZE, scale=GREY_LEVELS, planes=IMAGE),
+        Input("fall_image", size=SIZE, scale=GREY_LEVELS, planes=IMAGE),
     ),
     recipe="dianet",
-    fit=FitConfig(
-        epochs=30,
-        batch_size=32,
-        learning_rate=1e-4,
-        weight_decay=0.05,
-        optimizer="adamw",
-        schedule="cosine",
-    ),
+    pretrained=True,
+    fit=AFN.fit,
 )

@@ -37,6 +37,7 @@ from torch.nn.functional import (
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import PICTURE
 
 FRAMES = 8
 POOLED = 8  # planes of what is pooled over time
@@ -334,8 +335,8 @@ def rank_loss(scores: Tensor) -> Tensor:
 MODEL = Model(
     FDP,
     takes=(
-        Input("eight", size=(64, 64), scale=(255.0,)),
-        Input("target", size=(64, 64), scale=(255.0,)),
+        Input("eight", size=(64, 64), scale=(255.0,), planes=(PICTURE,)),
+        Input("target", size=(64, 64), scale=(255.0,), planes=(PICTURE,)),
     ),
     recipe="fdp",
     fit=FitConfig(epochs=71, batch_size=36, learning_rate=1e-4, weight_decay=1e-3),

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from train.config import FitConfig
 from train.models.base import Input, Model
 from train.models.fdp import FDP, step
+from train.planes import PICTURE
 
 
 class UNet(nn.Module):
@@ -48,8 +49,8 @@ MODEL = Model(
         drawing=UNet,
     ),
     takes=(
-        Input("eight", size=(64, 64), scale=(255.0,)),
-        Input("target", size=(32, 32), scale=(255.0,)),
+        Input("eight", size=(64, 64), scale=(255.0,), planes=(PICTURE,)),
+        Input("target", size=(32, 32), scale=(255.0,), planes=(PICTURE,)),
     ),
     recipe="fdp",
     fit=FitConfig(

@@ -25,6 +25,7 @@ from train.models.base import Input, Model
 from train.models.resnet import layer
 from train.models.streams import convolution
 from train.phases import present
+from train.planes import FLOW
 
 SIZE = (112, 112)  # px
 PX = (2.0, 2.0)  # u and v of the flow that becomes 1, on a face 224 px wide
@@ -190,8 +191,8 @@ def focal(logits: Tensor, truth: Tensor, weight: Tensor | None, gamma: float) ->
 MODEL = Model(
     FMANet,
     takes=(
-        Input("rise_flow", size=SIZE, scale=PX, per_width=True),
-        Input("fall_flow", size=SIZE, scale=PX, per_width=True),
+        Input("rise_flow", size=SIZE, scale=PX, per_width=True, planes=FLOW),
+        Input("fall_flow", size=SIZE, scale=PX, per_width=True, planes=FLOW),
     ),
     recipe="fmanet",
     fit=FitConfig(
@@ -201,5 +202,8 @@ MODEL = Model(
         weight_decay=0.0,
         optimizer="adam",
         schedule="cosine",
+        floor=0.01,
+        class_weights="root",
+        augment=("flip", "magnify"),
     ),
 )

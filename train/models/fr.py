@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FLOW
 
 SHARED = 1024  # expression-shared features
 SIDE = 28  # px
@@ -151,7 +152,9 @@ def proposal_loss(detected: Tensor, truth: Tensor) -> Tensor:
 
 MODEL = Model(
     FR,
-    takes=(Input("flow", size=(SIDE, SIDE), scale=(4.0, 4.0), per_width=True, clamp=1.0),),
+    takes=(
+        Input("flow", size=(SIDE, SIDE), scale=(4.0, 4.0), per_width=True, clamp=1.0, planes=FLOW),
+    ),
     recipe="fr",
     fit=FitConfig(
         epochs=50,
@@ -160,5 +163,7 @@ MODEL = Model(
         weight_decay=1e-4,
         optimizer="adam",
         schedule="cosine",
+        class_weights="balanced",
+        augment=("flip", "shift", "magnify"),
     ),
 )

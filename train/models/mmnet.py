@@ -10,8 +10,9 @@ for three, which differs in depth, cannot run). Left out is what theirs holds an
 heads for action units, a class token, a time embedding, dropout: 532,106 parameters. The onset is
 brought to 14 x 14 by averaging, where theirs picks pixels.
 
-Ours: the last epoch counts, whatever it scores. Their rate falls to 0.52 of its start within 50 of
-the 74 epochs; it stays here.
+Training is theirs: the rate falls for 50 of the 74 epochs, clips are mirrored and moved. Ours: the
+last epoch counts, whatever it scores; clips are moved by 5 % at most and not turned, where theirs
+are by 7 % and 3°; no jitter in time, as the store holds two frames.
 """
 
 import torch
@@ -20,6 +21,7 @@ from torch.nn.functional import adaptive_avg_pool2d, max_pool2d
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FRAME
 
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B
 SHRINKS = 16  # the stem and three of the four blocks halve height and width
@@ -170,9 +172,18 @@ class MMNet(nn.Module):
 
 MODEL = Model(
     MMNet,
-    takes=(Input("frames", size=(224, 224), scale=(255.0,)),),
+    takes=(Input("frames", size=(224, 224), scale=(255.0,), planes=FRAME),),
     recipe="mmnet",
     fit=FitConfig(
-        epochs=74, batch_size=32, learning_rate=8e-4, weight_decay=0.6, optimizer="adamw"
+        epochs=74,
+        batch_size=32,
+        learning_rate=8e-4,
+        weight_decay=0.6,
+        optimizer="adamw",
+        schedule="steps",
+        decay=0.987,
+        decay_every=1,
+        floor=0.987**50,
+        augment=("flip", "shift"),
     ),
 )

@@ -3,22 +3,17 @@
 All of mmnet.py is there, at sizes of ours, which no paper has tried. So is the recipe of training.
 """
 
+from dataclasses import replace
 from functools import partial
 
-from train.config import FitConfig
-from train.models.base import Input, Model
+from train.models.mmnet import MODEL as FULL
 from train.models.mmnet import MMNet
 
-MODEL = Model(
-    partial(MMNet, size=112, stem=(16, 8), widths=(8, 16, 32, 64), depth=1),
-    takes=(Input("frames", size=(112, 112), scale=(255.0,)),),
-    recipe="mmnet",
-    fit=FitConfig(
-        epochs=20,
-        batch_size=32,
-        learning_rate=2e-3,
-        weight_decay=0.1,
-        optimizer="adamw",
-        schedule="cosine",
+MODEL = replace(
+    FULL,
+    build=partial(MMNet, size=112, stem=(16, 8), widths=(8, 16, 32, 64), depth=1),
+    takes=tuple(replace(one, size=(112, 112)) for one in FULL.takes),
+    fit=replace(
+        FULL.fit, epochs=20, learning_rate=2e-3, weight_decay=0.1, schedule="cosine", floor=0.0
     ),
 )

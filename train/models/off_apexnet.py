@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FLOW
 
 
 def stream() -> nn.Sequential:
@@ -58,7 +59,7 @@ class OffApexNet(nn.Module):
 
 MODEL = Model(
     OffApexNet,
-    takes=(Input("flow", size=(28, 28), scale=(2.0, 2.0), per_width=True),),
+    takes=(Input("flow", size=(28, 28), scale=(2.0, 2.0), per_width=True, planes=FLOW),),
     recipe="flow",
     fit=FitConfig(epochs=3000, batch_size=32, learning_rate=1e-4),
 )

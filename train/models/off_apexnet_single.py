@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FLOW
 
 
 class OffApexNetSingle(nn.Module):
@@ -45,7 +46,7 @@ class OffApexNetSingle(nn.Module):
 
 MODEL = Model(
     OffApexNetSingle,
-    takes=(Input("flow", size=(28, 28), scale=(2.0, 2.0), per_width=True),),
+    takes=(Input("flow", size=(28, 28), scale=(2.0, 2.0), per_width=True, planes=FLOW),),
     recipe="flow",
     fit=FitConfig(epochs=3000, batch_size=32, learning_rate=1e-4, weight_decay=1e-3),
 )

@@ -3,8 +3,8 @@
 Xia, Peng, Khor, Feng and Zhao, "Revealing the invisible with model and data shrinking for
 composite-database micro-expression recognition", IEEE TIP 29, 2020. After the authors' code:
 32 maps pooled to 5 x 5 are those of its read-me (its defaults are 64 and 7), 60 px is the size
-that others use with it. Their recipe: SGD at 5e-4 with momentum 0.9, batches of 64, 100
-epochs, the rate halved every 10 epochs; ours falls as a cosine instead.
+that others use with it. The recipe is theirs: SGD at 5e-4 with momentum 0.9, batches of 64, 100
+epochs, the rate halved every 10 epochs.
 
 Ours: no bias before a batch norm, which would subtract it again (three times `maps`
 parameters fewer), and a map without any spread is 0 where theirs divides by zero.
@@ -16,6 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d, max_pool2d
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FLOW, STRAIN
 
 
 def block(planes: int, maps: int, kernel: int, padding: int) -> nn.Sequential:
@@ -104,11 +105,9 @@ class RCNA(nn.Module):
 MODEL = Model(
     RCNA,
     takes=(
-        Input("flow", size=(60, 60), scale=(2.0, 2.0), per_width=True),
-        Input("strain", size=(60, 60), scale=(0.05,)),
+        Input("flow", size=(60, 60), scale=(2.0, 2.0), per_width=True, planes=FLOW),
+        Input("strain", size=(60, 60), scale=(0.05,), planes=STRAIN),
     ),
     recipe="flow",
-    fit=FitConfig(
-        epochs=100, batch_size=64, learning_rate=5e-4, optimizer="sgd", schedule="cosine"
-    ),
+    fit=FitConfig(epochs=100, batch_size=64, learning_rate=5e-4, optimizer="sgd", schedule="steps"),
 )

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from features.console import USAGE, MerError
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FLOW, STRAIN
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -153,9 +154,10 @@ def fitting(found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> 
 MODEL = Model(
     ResNet18,
     takes=(
-        Input("flow", size=(112, 112), scale=(2.0, 2.0), per_width=True),
-        Input("strain", size=(112, 112), scale=(0.05,)),
+        Input("flow", size=(112, 112), scale=(2.0, 2.0), per_width=True, planes=FLOW),
+        Input("strain", size=(112, 112), scale=(0.05,), planes=STRAIN),
     ),
     recipe="flow",
+    pretrained=True,
     fit=FitConfig(epochs=50, batch_size=32, learning_rate=1e-4, weight_decay=1e-3),
 )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from train.config import FitConfig
 from train.models.base import Input, Model
+from train.planes import FLOW, STRAIN
 
 
 class SSSNet(nn.Module):
@@ -51,8 +52,8 @@ class SSSNet(nn.Module):
 MODEL = Model(
     SSSNet,
     takes=(
-        Input("flow", size=(64, 64), scale=(2.0, 2.0), per_width=True),
-        Input("strain", size=(64, 64), scale=(0.05,)),
+        Input("flow", size=(64, 64), scale=(2.0, 2.0), per_width=True, planes=FLOW),
+        Input("strain", size=(64, 64), scale=(0.05,), planes=STRAIN),
     ),
     recipe="flow",
     fit=FitConfig(epochs=200, batch_size=32, learning_rate=1e-4, weight_decay=1e-3),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from train.models.base import Input, Model
+from train.planes import FLOW, STRAIN
 
 
 def stream(width: int) -> nn.Sequential:
@@ -50,8 +51,8 @@ class STSTNet(nn.Module):
 MODEL = Model(
     STSTNet,
     takes=(
-        Input("flow", (28, 28), scale=(2.0,), per_width=True),
-        Input("strain", (28, 28), scale=(0.05,)),
+        Input("flow", (28, 28), scale=(2.0,), per_width=True, planes=FLOW),
+        Input("strain", (28, 28), scale=(0.05,), planes=STRAIN),
     ),
     recipe="flow",
 )

@@ -1,0 +1,15 @@
+"""`phase_image` with three convolutions on pictures of 56 px, for a processor. All ours."""
+
+from dataclasses import replace
+from functools import partial
+
+from train.models.phase_image import MODEL as FULL
+from train.models.phase_image import PhaseImage
+
+MODEL = replace(
+    FULL,
+    build=partial(PhaseImage, widths=(16, 32, 64)),
+    pretrained=False,
+    takes=tuple(replace(one, size=(56, 56)) for one in FULL.takes),
+    fit=replace(FULL.fit, learning_rate=1e-3),
+)
