@@ -20,6 +20,9 @@ STORED = {
     ("afn", "trdi"): IMAGE,
     ("afn", "midi"): IMAGE,
     ("artnet", "tokens"): (4, 3, 56, 56),
+    ("classical", "hoof"): (5, 5, 8),
+    ("classical", "lbp_top"): (5, 5, 3, 59),
+    ("classical", "mdmo"): (2, 6, 6),
     ("dianet", "rise_image"): IMAGE,
     ("dynamic", "dynamic_image"): IMAGE,
     ("dynamic", "rise_image"): IMAGE,
@@ -43,6 +46,7 @@ def parameters(name):
 
 
 SMALL = [name for name in names() if parameters(name) < 1e5]  # the others' own tests look at them
+TRUTH = torch.arange(6) % CLASSES
 
 
 def batch(model):
@@ -55,10 +59,18 @@ def batch(model):
     return made
 
 
+def network(model):
+    """As a fit leaves it that has no epochs, or before its first."""
+    made = model.build(CLASSES)
+    if model.solved:
+        made.solve(batch(model), TRUTH, None)
+    return made
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_model_gives_one_finite_logit_a_class(name):
     model = load(name)
-    logits = model.build(CLASSES)(*batch(model))
+    logits = network(model)(*batch(model))
     assert logits.shape == (6, CLASSES)
     assert logits.isfinite().all()
 
@@ -67,6 +79,8 @@ def test_what_a_model_says_of_its_planes_is_said_of_each():
     silent = set()
     for name in names():
         model = load(name)
+        if model.solved:
+            continue
         for one in model.takes:
             if one.planes:
                 assert len(one.planes) == STORED[model.recipe, one.feature][-3], name
@@ -77,14 +91,23 @@ def test_what_a_model_says_of_its_planes_is_said_of_each():
     assert silent == {"htnet", "htnet_lite"}  # mirrored, its areas would have to change places
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [name for name in SMALL if not load(name).solved])
 def test_every_parameter_gets_a_gradient(name):
     model = load(name)
     torch.manual_seed(0)
-    network = model.build(CLASSES)
-    loss_of(network, batch(model), torch.arange(6) % CLASSES, None).backward()
-    without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    made = network(model)
+    loss_of(made, batch(model), TRUTH, None).backward()
+    without = [n for n, p in made.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_is_solved_has_one_epoch_and_nothing_to_train(name):
+    model = load(name)
+    with torch.device("meta"):
+        made = model.build(CLASSES)
+    assert hasattr(made, "solve") == model.solved == (not any(True for _ in made.parameters()))
+    assert model.fit.epochs == 1 or not model.solved
 
 
 def test_every_model_has_the_recipe_that_it_is_made_for():
@@ -103,9 +126,9 @@ def test_a_model_too_large_for_a_cpu_has_a_lite_size_or_is_a_backbone(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_in_eval_mode_a_sample_does_not_depend_on_its_batch(name):
     model = load(name)
-    network = model.build(CLASSES).eval()
+    made = network(model).eval()
     inputs = batch(model)
-    torch.testing.assert_close(network(*inputs)[:1], network(*(x[:1] for x in inputs)))
+    torch.testing.assert_close(made(*inputs)[:1], made(*(x[:1] for x in inputs)))
 
 
 def test_a_mistyped_model_is_refused_with_the_nearest_name():

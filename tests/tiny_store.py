@@ -51,7 +51,7 @@ def tiny_store(path: Path, samples=None, columns=("flow", "strain"), make=arrays
     content = Content(
         recipe=json.dumps({"name": "tiny"}), key="0" * 32, dataset="tiny",
         dataset_fingerprint="1" * 32, code_version="test", index=samples,
-        features={name: Column(units[name], "C H W", "", "{}", 1) for name in columns},
+        features={name: Column(units.get(name, "share"), "C H W", "", "{}", 1) for name in columns},
         failures=[], provenance={},
     )  # fmt: skip
     by_id = {sample["sample_id"]: make(sample) for sample in samples}

@@ -171,7 +171,7 @@ def prepare(array: Array, wanted: Input) -> Tensor:
 
     Parameters
     ----------
-    array : (C, …, H, W) as stored
+    array : (C, …, H, W) as stored, or of any shape if no size is wanted
 
     Returns
     -------
@@ -201,11 +201,11 @@ def check_features(stores: Sequence[Store], model: Model) -> None:
             f"{paths}: no {' and no '.join(missing)}; it holds {', '.join(stored) or 'no feature'}",
             f"make the store that this model is for: --recipe {model.recipe}; or another --model",
         )
-    for name in wanted:
-        shape = stored[name]["shape"]
-        if len(shape) < 4:
+    for one in model.takes:
+        shape = stored[one.feature]["shape"]
+        if len(shape) < 4 and not (model.solved and one.size is None):
             raise MerError(
-                f"{paths}: {name} is {shape[1:]} a sample; a network needs planes (C, H, W)",
+                f"{paths}: {one.feature} is {shape[1:]} a sample; the model needs planes (C, H, W)",
                 f"choose a recipe that stores it as planes, such as {model.recipe}",
             )
 

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,7 @@ def run(
     model = base.load(request.model)
     check_planes(request, model)
     backbone = check_backbone(request, model)
+    check_fit(request, model)
     examples = read(request.features, model, load_protocol(request.protocol))
     made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
@@ -154,6 +155,28 @@ def run(
             if keep_networks:
                 shutil.copytree(work.networks, partial / NETWORKS)
     return results
+
+
+def check_fit(request: Request, model: base.Model) -> None:
+    """Refuse settings that a model which is solved at once would pass over in silence.
+
+    Raises
+    ------
+    MerError
+        Exit code 2 (usage): anything but class_weights is other than the model's own.
+    """
+    own = replace(model.fit, class_weights=request.fit.class_weights)
+    if model.solved and request.fit != own:
+        idle = [
+            f"--{name.replace('_', '-')}"
+            for name, value in asdict(request.fit).items()
+            if value != getattr(own, name)
+        ]
+        raise MerError(
+            f"{request.model} is solved at once, not by epochs: it has no {', '.join(idle)}",
+            "leave that out; of the settings of a fit it takes --class-weights",
+            USAGE,
+        )
 
 
 def identity(

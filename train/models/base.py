@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-NOT_MODELS = frozenset({"base", "attention", "streams"})
+NOT_MODELS = frozenset({"base", "attention", "streams", "svm"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,16 @@ class Model:
     recipe : the pipeline's recipe whose store it is made for
     fit : how its authors train it, or we: the docstring of the file says which
     pretrained : whether build takes ``weights``, a file of torchvision's ResNet-18, too
+    solved : at once and not by epochs
+        Its network has a method ``solve(inputs, truth, weight)`` instead of parameters; of `fit`
+        only class_weights counts, and epochs is 1. Its inputs without a size may have any shape.
     """
 
     build: Callable[..., nn.Module]
     takes: tuple[Input, ...]
     recipe: str
     fit: FitConfig = field(default_factory=FitConfig)
+    solved: bool = False
     pretrained: bool = False
 
     def started(self, weights: Path | None) -> Model:
