@@ -37,6 +37,7 @@ class ApexConfig:
     radius: float = 0.3  # of the region around each place
     eye_radius: float = 0.25  # left out around the eyes' centres: a blink is no expression
     eyes_px: float = 76.0  # between the eyes in what is seen; crops are resized to that
+    annotated: bool = True  # an annotated apex is kept; False: every clip's is spotted
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

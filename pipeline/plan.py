@@ -8,6 +8,8 @@ from features.base import canonical_json, digest
 from features.layout import SCHEMA
 from pipeline import graph
 from pipeline.cache import Cache
+from pipeline.clips import Source
+from pipeline.manifest import Sample, midpoint
 from pipeline.recipe import Recipe, spotting
 from pipeline.scan import Scan
 
@@ -46,14 +48,23 @@ class Plan:
         return sorted({*stages, *self.apexes.values()})
 
 
+def unannotated(sample: Sample, source: Source) -> tuple[Sample, Source]:
+    """The sample as if nobody had said where its apex is."""
+    apex = midpoint(sample.onset, sample.offset)
+    return replace(sample, apex=apex, apex_source="midpoint"), source
+
+
 def plan(
     dataset: str, scanned: Scan, recipe: Recipe, cache: Cache, model: Path | None = None
 ) -> Plan:
     """Plan a store, as far as it can be planned without computing anything.
 
     A sample whose apex nobody annotated has it spotted, as the recipe says, and is marked
-    ``estimated``; until that is done it is planned with the midpoint it came with.
+    ``estimated``; until that is done it is planned with the midpoint it came with. A recipe may
+    ask that of every sample: an annotated apex of a test clip is more than a user would have.
     """
+    if not recipe.apex.annotated:
+        scanned = replace(scanned, found={i: unannotated(*e) for i, e in scanned.found.items()})
     spot = spotting(recipe)
     spots = {
         sample_id: graph.task(sample, source, scanned.digests, spot, model, cache)

@@ -61,7 +61,7 @@ class Recipe:
     landmarks: LandmarksConfig
     framing: Framing
     clip: ClipConfig
-    apex: ApexConfig  # how one is spotted where nobody annotated it
+    apex: ApexConfig  # how one is spotted where nobody annotated it, or everywhere
     stages: dict[str, Stage]  # what one needs comes before it
     stored: tuple[str, ...]  # those of them that the store holds
     sensitive: bool = False  # a person can be recognised in what it stores

@@ -23,7 +23,7 @@ from pipeline.datasets import demo
 from pipeline.engine import Engine
 from pipeline.faces import LandmarksConfig, locate
 from pipeline.landmarkers.base import load
-from pipeline.manifest import COLUMNS, read_manifest
+from pipeline.manifest import COLUMNS, Manifest, midpoint, read_manifest
 from pipeline.maps import after, invert, moved
 from pipeline.run import Report, make_store
 from pipeline.scan import scan
@@ -317,8 +317,6 @@ def without_apexes(demo_root: Path, samples, known: int):
     """The demo's samples as if all but some had no annotated apex."""
     from dataclasses import replace
 
-    from pipeline.manifest import Manifest, midpoint
-
     return Manifest(
         tuple(
             s if k < known else replace(s, apex=midpoint(s.onset, s.offset), apex_source="midpoint")
@@ -349,6 +347,23 @@ def test_a_recipe_may_leave_the_midpoint_be(demo_root, tmp_path, engine):
     with Store(tmp_path / "s.h5") as store:
         assert list(store.index["apex"]) == [s.apex for s in given.samples]
         assert set(store.index["apex_source"]) == {"midpoint"}
+
+
+@pytest.mark.parametrize("method", ["flow", "midpoint"])
+def test_a_recipe_may_forget_every_annotated_apex(demo_root, tmp_path, engine, method):
+    """What a user has who has no annotation; the store is that of a manifest without apexes."""
+    truth = demo.read(demo_root).samples[:3]
+    table = {"features": ["strain"], "crop": {"size": 64},
+             "apex": {"method": method, "annotated": False}}  # fmt: skip
+    using = recipe.parse("m", table, "m")
+    features(Manifest(tuple(truth)), demo_root, tmp_path / "a.h5", engine, using)
+    features(without_apexes(demo_root, truth, known=0), demo_root, tmp_path / "b.h5", engine, using)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    with Store(tmp_path / "a.h5") as store:
+        marks = {"flow": "estimated", "midpoint": "midpoint"}
+        assert set(store.index["apex_source"]) == {marks[method]}
+        far = [abs(int(a) - s.apex) for a, s in zip(store.index["apex"], truth, strict=True)]
+        assert max(far) <= 5
 
 
 def test_a_clip_whose_apex_cannot_be_spotted_is_one_failure(demo_root, tmp_path, engine):
