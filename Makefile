@@ -1,6 +1,6 @@
 # Every line below could be typed by hand. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train test test-all test-faults lint bench gallery clean
+.PHONY: help setup demo features train paper networks test test-all test-faults lint bench gallery clean
 
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -33,6 +33,21 @@ features: setup  ## make features DATASET=samm ROOT=/data/SAMM [PROTOCOL=…] [R
 train: setup  ## make train DATASET=samm [PROTOCOL=…] [RECIPE=flow] [STORE=flow.h5] [RUN=runs/NAME]
 	$(BIN)/mer-train --features $(STORE) $(if $(PROTOCOL),--protocol $(PROTOCOL)) -o $(RUN)
 
+# A paper's network; where there is no GPU, its lite size if it has one.
+PAPER   ?= artnet
+MODEL   ?= $(if $(wildcard /dev/nvidia0),$(PAPER),$(if $(wildcard train/models/$(PAPER)_lite.py),$(PAPER)_lite,$(PAPER)))
+ITS_RECIPE = $(shell $(BIN)/python -c "from train.models.base import load; print(load('$(MODEL)').recipe)")
+ITS_RUN  = runs/$(NAME)-$(MODEL)
+ITS_ARGS = $(if $(PROTOCOL),--protocol $(PROTOCOL)) --force
+
+paper: setup  ## make paper PAPER=artnet DATASET=demo [PROTOCOL=…] [MODEL=artnet]: store, scores, control, baseline, audit, table
+	$(BIN)/mer-features run $(DATASET) --recipe $(ITS_RECIPE) --recipe flow $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(ROOT),--root "$(ROOT)")
+	$(BIN)/mer-train --features stores/$(NAME)/$(ITS_RECIPE).h5 --model $(MODEL) -o $(ITS_RUN) $(ITS_ARGS)
+	$(BIN)/mer-train --features stores/$(NAME)/$(ITS_RECIPE).h5 --model $(MODEL) -o $(ITS_RUN)-shuffled --shuffle-labels $(ITS_ARGS)
+	$(BIN)/mer-train --features stores/$(NAME)/flow.h5 --model svm_linear -o runs/$(NAME)-svm_linear $(ITS_ARGS)
+	$(BIN)/mer-report table $(ITS_RUN) runs/$(NAME)-svm_linear $(ITS_RUN)-shuffled
+	$(BIN)/mer-report audit $(ITS_RUN) --features stores/$(NAME)/$(ITS_RECIPE).h5
+
 test: setup  ## the test suite, a process a core
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
@@ -63,6 +78,10 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 
 gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip
 	$(BIN)/python docs/gallery.py
+
+networks: setup  ## docs/networks.md: every network on the demo, 5 seeds, beside its control (an hour on 2 cores)
+	$(BIN)/mer-features run demo $(foreach recipe,flow artnet fr mmnet fdp afn dianet fmanet dynamic htnet classical,--recipe $(recipe))
+	$(BIN)/python docs/networks.py
 
 clean:  ## remove what was made here, but no store and no run
 	rm -rf docs/gallery .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

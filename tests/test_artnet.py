@@ -15,7 +15,7 @@ from tests.net_facts import (
     parameters,
     untaught,
 )
-from train.models import artnet, artnet_control, artnet_lite
+from train.models import artnet, artnet_control, artnet_control_lite, artnet_lite
 from train.models.artnet import FULL_SCALE, ARTNet, stem
 from train.models.artnet_control import ARTNetControl
 
@@ -215,7 +215,13 @@ def test_folds_can_be_trained_side_by_side(kind):
 
 
 @pytest.mark.parametrize(
-    ("file", "size"), [(artnet, None), (artnet_control, None), (artnet_lite, (28, 28))]
+    ("file", "size"),
+    [
+        (artnet, None),
+        (artnet_control, None),
+        (artnet_lite, (28, 28)),
+        (artnet_control_lite, (28, 28)),
+    ],
 )
 def test_it_takes_the_tokens_of_its_recipe_in_their_units(file, size):
     (taken,) = file.MODEL.takes

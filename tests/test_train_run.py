@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from tests.tiny_store import EMOTIONS, row, rows, tiny_store
 from train.config import FitConfig
+from train.models.base import load, names
 from train.models.resnet import ResNet18
 from train.report import cli as report
 from train.run import run_folder, toml
@@ -295,6 +296,13 @@ def test_help_loads_nothing_heavy_and_training_nothing_of_the_other_half(store, 
         capture_output=True, text=True, env={"PYTHONPATH": ":".join(filter(None, sys.path))},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_every_network_is_listed_with_its_recipe():
+    result = mer_train("--models")
+    assert result.exit_code == 0
+    for name in names():
+        assert any(name in line and load(name).recipe in line for line in result.stdout.split("\n"))
 
 
 def test_help_ends_with_an_example():

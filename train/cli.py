@@ -1,6 +1,7 @@
 """mer-train: parse, call one function, print what came out."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,21 @@ from features.console import (
 )
 from train.config import CHANGES, CHOICES
 
+
+def list_models(ctx: click.Context) -> None:
+    """Print every network: its recipe, and the first line of its file."""
+    from train import tables
+    from train.models.base import load, names
+
+    listed = []
+    for name in names():
+        model = load(name)
+        about = (sys.modules[f"train.models.{name}"].__doc__ or "").partition("\n")[0]
+        listed.append((name, model.recipe, f"{model.parameters(5):,}", about))
+    tables.out(tables.networks(listed), "parameters: those trained, for 5 classes")
+    ctx.exit()
+
+
 OWN = "  [default: the model's own]"
 
 EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
@@ -32,7 +48,15 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     metavar="FILE.h5",
     help="The feature store to train from; repeat it if the model takes features of several.",
 )
-@click.option("--model", default="ststnet", help="The network; one file each in train/models/.")
+@click.option("--model", default="ststnet", help="The network: mer-train --models.")
+@click.option(
+    "--models",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, asked: list_models(ctx) if asked else None,
+    help="List the networks with the recipe each is made for, and exit.",
+)
 @click.option("--protocol", default="loso", help="mer-features list protocols.")
 @click.option(
     "--split",

@@ -1,11 +1,11 @@
 """Scores as a person reads them."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 from train.measures import MEASURES
 from train.written import Written
@@ -138,6 +138,14 @@ def of_words(written: Written) -> Table:
     table = table_of(*written.columns)
     for row in written.rows:
         table.add_row(*(cell.replace("; ", "\n") for cell in row))
+    return table
+
+
+def networks(rows: Iterable[tuple[str, str, str, str]]) -> Table:
+    """Each network's name, recipe, number of parameters, and what it is."""
+    table = Table("network", "recipe", Column("parameters", justify="right"), "what it is")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

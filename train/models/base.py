@@ -70,6 +70,13 @@ class Model:
     solved: bool = False
     pretrained: bool = False
 
+    def parameters(self, classes: int) -> int:
+        """How many numbers are trained; counted without memory for them."""
+        import torch
+
+        with torch.device("meta"):
+            return sum(one.numel() for one in self.build(classes).parameters())
+
     def started(self, weights: Path | None) -> Model:
         """The same model, whose networks begin with the weights of a file; None: at random."""
         return (
