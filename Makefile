@@ -24,8 +24,8 @@ setup: .venv/ready  ## make .venv with everything merkit needs, at the versions 
 
 demo: setup  ## demo dataset → store → leave-one-subject-out scores, beside their shuffled-label control
 	$(BIN)/mer-features run demo
-	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo --force
 	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo-shuffled --shuffle-labels --force
+	$(BIN)/mer-train --features stores/demo/flow.h5 -o runs/demo --force
 
 features: setup  ## make features DATASET=samm ROOT=/data/SAMM [PROTOCOL=…] [RECIPE=flow] [WORKERS=8] [SCHEDULER=tcp://host:8786]
 	$(BIN)/mer-features run $(DATASET) --recipe $(RECIPE) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(ROOT),--root "$(ROOT)") $(if $(WORKERS),--workers $(WORKERS)) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
@@ -40,12 +40,13 @@ ITS_RECIPE = $(shell $(BIN)/python -c "from train.models.base import load; print
 ITS_RUN  = runs/$(NAME)-$(MODEL)
 ITS_ARGS = $(if $(PROTOCOL),--protocol $(PROTOCOL)) --force
 
-paper: setup  ## make paper PAPER=artnet DATASET=demo [PROTOCOL=…] [MODEL=artnet]: store, scores, control, baseline, audit, table
+paper: setup  ## make paper PAPER=artnet DATASET=demo [PROTOCOL=…] [MODEL=artnet]: store, control, scores, baseline, table, pages, audit
 	$(BIN)/mer-features run $(DATASET) --recipe $(ITS_RECIPE) --recipe flow $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(ROOT),--root "$(ROOT)")
-	$(BIN)/mer-train --features stores/$(NAME)/$(ITS_RECIPE).h5 --model $(MODEL) -o $(ITS_RUN) $(ITS_ARGS)
 	$(BIN)/mer-train --features stores/$(NAME)/$(ITS_RECIPE).h5 --model $(MODEL) -o $(ITS_RUN)-shuffled --shuffle-labels $(ITS_ARGS)
+	$(BIN)/mer-train --features stores/$(NAME)/$(ITS_RECIPE).h5 --model $(MODEL) -o $(ITS_RUN) $(ITS_ARGS)
 	$(BIN)/mer-train --features stores/$(NAME)/flow.h5 --model svm_linear -o runs/$(NAME)-svm_linear $(ITS_ARGS)
 	$(BIN)/mer-report table $(ITS_RUN) runs/$(NAME)-svm_linear $(ITS_RUN)-shuffled
+	$(BIN)/mer-report page $(ITS_RUN) runs/$(NAME)-svm_linear $(ITS_RUN)-shuffled -o $(ITS_RUN)/comparison.html
 	$(BIN)/mer-report audit $(ITS_RUN) --features stores/$(NAME)/$(ITS_RECIPE).h5
 
 test: setup  ## the test suite, a process a core

@@ -12,6 +12,8 @@
         │  scores.py        pooled over all folds, then mean ± sd over seeds
         ▼
     run.py                  runs/NAME/: predictions.csv, results.json, config.toml
+           curves.py        loss and oracle's accuracy of each epoch; losses.py   curves.csv
+           page.py          all of it for a browser; paper.py, chart.py           report.html
 
     cli.py      mer-train: walks this picture from top to bottom
     report.py   mer-report: starts again from predictions.csv alone (finished.py)
@@ -19,6 +21,7 @@
                 audit     audit.py: leaks; sources.py, stated.py, control.py
                 compare   compare.py: the same samples under two runs
                 table     standings.py: beside published.toml; written.py
+                page      page.py, of one run or of several
     models/     one file a network; config.py: whatever changes the numbers of a fit
     tables.py   what a person sees
 

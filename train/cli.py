@@ -201,4 +201,6 @@ def cli(
     parts = config.validation
     chosen = f"epoch chosen on one in {parts} training subjects" if parts else "last epoch"
     click.echo(f"{chosen}, nothing chosen on the test subject")
-    click.echo(f"{results['seconds']} s on {results['device']}, written to {out}/")
+    click.echo(
+        f"{results['seconds']} s on {results['device']}, written to {out}/; see report.html there"
+    )

@@ -22,6 +22,7 @@ from train.models.base import Model
 Tensors = Mapping[str, Tensor]
 Keep = Callable[[int, Callable[[], Tensors]], None]
 Watch = Callable[[int, nn.Module], None]
+Tell = Callable[[float], None]
 
 
 def seed_of(seed: int, fold: str) -> int:
@@ -101,6 +102,7 @@ def fit(
     start: tuple[int, Tensors] | None = None,
     keep: Keep | None = None,
     watch: Watch | None = None,
+    tell: Tell | None = None,
     until: int | None = None,
 ) -> nn.Module:
     """Train a network from its first weights, or from where it was left, to its last epoch.
@@ -113,7 +115,8 @@ def fit(
         result is the same bit for bit
     start : an epoch and the state after it
         On one CPU thread the result is, bit for bit, that of a fit that was never left.
-    watch : called after every epoch with its number and the network; must leave it alone
+    tell : called after every epoch with its loss, the mean over the samples stepped on
+    watch : called then with the epoch's number and the network; must leave it alone
     keep : called after that with the number and a function that gives the state
     until : the last epoch, if it is not that of the config; the rates stay the config's
 
@@ -138,6 +141,7 @@ def fit(
             network.train()
             for group in training.optimizer.param_groups:
                 group["lr"] = rate(config, epoch)
+            lost, stepped = torch.zeros((), dtype=torch.float64, device=device), 0
             for rows in batches(len(truth), config.batch_size, order):
                 rows = rows.to(device)
                 shown = changed(model, [x[rows] for x in inputs], config.augment, change)
@@ -145,6 +149,10 @@ def fit(
                 training.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 training.optimizer.step()
+                lost += loss.detach() * len(rows)
+                stepped += len(rows)
+            if tell is not None:
+                tell(lost.item() / stepped)
             if watch is not None:
                 watch(epoch, network)
             if keep is not None:

@@ -25,12 +25,16 @@ class Answer:
     probabilities : (n_test, classes) float32, after it
     oracle_epoch : the first of the epochs that are best on the test samples
     oracle : (n_test, classes) float32, after that epoch
+    losses : the training loss of each epoch; none of a fit without epochs
+    oracle_hits : how many test samples each epoch has right; nothing is chosen by it
     """
 
     epoch: int
     probabilities: Array
     oracle_epoch: int
     oracle: Array
+    losses: tuple[float, ...] = ()
+    oracle_hits: tuple[int, ...] = ()
 
 
 class Oracle:
@@ -44,23 +48,28 @@ class Oracle:
 
     def __init__(self, inputs: Sequence[Tensor], truth: Tensor) -> None:
         self._inputs, self._truth = inputs, truth.cpu()
-        self.epoch, self._hits = 0, -1
+        self.epoch = 0
+        self.hits: list[int] = []
         self.probabilities = torch.zeros(0)
 
     def watch(self, epoch: int, network: nn.Module) -> None:
         """Keep an epoch if it is better than all before; leaves no trace in the fit."""
         found = predict(network, self._inputs)
         hits = int((found.argmax(1) == self._truth).sum())
-        if hits > self._hits:
-            self.epoch, self._hits, self.probabilities = epoch, hits, found
+        if not self.hits or hits > max(self.hits):
+            self.epoch, self.probabilities = epoch, found
+        self.hits.append(hits)
 
     def state(self) -> dict[str, Tensor]:
         """What a fit that is left must remember of it."""
-        best = torch.tensor([self.epoch, self._hits])
-        return {"oracle.best": best, "oracle.probabilities": self.probabilities}
+        return {
+            "oracle.epoch": torch.tensor(self.epoch),
+            "oracle.hits": torch.tensor(self.hits),
+            "oracle.probabilities": self.probabilities,
+        }
 
     def restore(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Go back to a state; gives the rest of it, which is the fit's."""
-        self.epoch, self._hits = map(int, state["oracle.best"])
+        self.epoch, self.hits = int(state["oracle.epoch"]), state["oracle.hits"].tolist()
         self.probabilities = state["oracle.probabilities"]
         return {name: value for name, value in state.items() if not name.startswith("oracle.")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from features.console import INTEGRITY, Rim, examples, printable
+from features.console import INTEGRITY, USAGE, MerError, Rim, examples, printable
 from train.measures import MEASURES
 
 EXAMPLE = examples(
@@ -14,6 +14,7 @@ EXAMPLE = examples(
     "mer-report audit runs/demo --features stores/demo/flow.h5",
     "mer-report compare runs/demo runs/other",
     "mer-report table runs/demo runs/other --format md",
+    "mer-report page runs/demo runs/other -o comparison.html",
 )
 RUN = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -144,6 +145,74 @@ def table(runs: tuple[Path, ...], measure: str, style: str) -> None:
     from train.written import FORMATS
 
     click.echo(FORMATS[style](result))
+
+
+@cli.command(
+    epilog=examples(
+        "mer-report page runs/demo --beside runs/svm -o report.html",
+        "mer-report page runs/demo runs/other -o comparison.html",
+    )
+)
+@click.argument("runs", type=RUN, nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--beside",
+    "others",
+    multiple=True,
+    type=RUN,
+    metavar="RUN",
+    help="A run to be set beside the one, as a baseline; repeat it for more.",
+)
+@click.option(
+    "--features",
+    "stores",
+    multiple=True,
+    type=RUN,
+    metavar="FILE.h5",
+    help="A store the one run was trained from; audited with it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="The page to write.",
+)
+def page(
+    runs: tuple[Path, ...], others: tuple[Path, ...], stores: tuple[Path, ...], output: Path
+) -> None:
+    """Write a page of RUN, or one that compares the others of several with the first.
+
+    It is whole in one file, with no script and nothing to fetch. mer-train writes such a page
+    as report.html beside the predictions; made again, it knows what has come to lie beside it.
+    """
+    if len(runs) > 1 and (others or stores):
+        raise MerError(
+            "--beside and --features belong to the page of one run",
+            "name every RUN of a comparison without them",
+            USAGE,
+        )
+    from features.disk import write_durably
+    from train import curves
+    from train.audit import audit, named
+    from train.control import beside
+    from train.finished import finished
+    from train.page import Audited, comparison_page, link, run_page
+    from train.paper import scored
+    from train.sources import read_source
+
+    sources = [read_source(path) for path in stores]
+    found = [finished(path) for path in runs]
+    judged = [audit(one, sources, named(None, one.told), beside(one)) for one in found]
+    if len(found) == 1:
+        (one,) = found
+        baselines = [scored(finished(path)) for path in others]
+        text = run_page(scored(one), judged[0], baselines, curves.beside(one.folder))
+    else:
+        pairs = zip(found, judged, strict=True)
+        text = comparison_page([Audited(scored(o), a, link(o, output)) for o, a in pairs])
+    write_durably(output, text.encode())
+    click.echo(f"page of {len(runs)} {'run' if len(runs) == 1 else 'runs'} written to {output}")
 
 
 def print_json(value: dict[str, Any]) -> None:

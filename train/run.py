@@ -4,6 +4,8 @@ runs/NAME/predictions.csv   every test sample once a seed, after the last epoch
           oracle.csv        the same at the epoch best on each test subject: no result
           results.json      scores, and all that is needed to repeat them
           config.toml       what was asked for
+          curves.csv        loss and oracle's accuracy of every fit and epoch
+          report.html       all of it on a page
           checkpoints/      the networks, if they are kept
 
 Until it is whole, what is done lies in runs/.NAME.work/: work.py.
@@ -30,15 +32,21 @@ from features.disk import private_folder, sync, write_durably
 from features.progress import follow
 from features.protocol import load as load_protocol
 from features.store import Store
-from train import checkpoint
+from train import checkpoint, curves
+from train.audit import Audit, audit, named
 from train.config import FitConfig
+from train.control import beside
 from train.data import Examples, read
+from train.finished import Finished
 from train.folds import LOSO, Fold, folds, validation
 from train.models import base
 from train.models.base import Model
 from train.oracle import Answer
+from train.page import REPORT, run_page
+from train.paper import Scored
 from train.predictions import Predictions, Row, write
 from train.scores import scores
+from train.sources import read_source
 from train.work import tell, work_folder
 from train.workers import Job, Task, compute, usable_cores
 
@@ -146,12 +154,18 @@ def run(
             "torch": torch.__version__,
             "seconds": round(time.monotonic() - start, 1),
         }
+        went = [point for task, answer in answers for point in course(task, answer)]
+        ran = Finished(out / MARK, out.name, last, oracle, results)
+        judged = self_audit(ran, request.features)
+        page = run_page(Scored(ran, results["scores"]), judged, curves=went)
         with run_folder(out, force) as partial:
             write(partial / MARK, last)
             write(partial / ORACLE, oracle)
             text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
             write_durably(partial / "results.json", (text + "\n").encode())
             write_durably(partial / "config.toml", toml(asked(request)).encode())
+            curves.write(partial / curves.CURVES, went)
+            write_durably(partial / REPORT, page.encode())
             if keep_networks:
                 shutil.copytree(work.networks, partial / NETWORKS)
     return results
@@ -282,6 +296,22 @@ def check_backbone(request: Request, model: Model) -> dict[str, str] | None:
         )
     model.started(request.backbone).build(2)
     return {"name": request.backbone.name, "blake3": file_digest(request.backbone)}
+
+
+def course(task: Task, answer: Answer) -> list[curves.Point]:
+    """How one fit went."""
+    losses, hits = answer.losses, answer.oracle_hits
+    return curves.points(task.seed, task.fold, losses, hits, len(task.test))
+
+
+def self_audit(run: Finished, features: Sequence[Path]) -> Audit:
+    """Audit a run just made, with its stores; a control that does not read is told and left out."""
+    try:
+        control = beside(run)
+    except MerError as error:
+        tell(f"{error.cause}: the run is audited without this control")
+        control = None
+    return audit(run, [read_source(path) for path in features], named(None, run.told), control)
 
 
 def choose_device(device: str) -> str:

@@ -1,9 +1,10 @@
 """Runs beside each other, beside what others published, and beside what needs no network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from train.finished import Finished
+from train.predictions import Predictions
 from train.published import Published, published
 from train.scores import scores
 from train.tables import ORACLE, between, percent, spread
@@ -38,15 +39,19 @@ def standings(runs: Sequence[Finished], measure: str) -> list[dict[str, Any]]:
                 "oracle": found["oracle"][measure] if "oracle" in found else None,
             }
         )
-        tested = frozenset((row.sample_id, row.truth, row.fold) for row in run.predictions.rows)
         majorities.setdefault(
-            tested,
+            tested(run.predictions),
             {
                 "run": "majority", "model": None, **both, "published": [],
                 "ours": found["majority"][measure], "oracle": None,
             },
         )  # fmt: skip
     return [*majorities.values(), *rows]
+
+
+def tested(predictions: Predictions) -> Hashable:
+    """Equal for runs of one set of samples and folds, whose majority is the same."""
+    return frozenset((row.sample_id, row.truth, row.fold) for row in predictions.rows)
 
 
 def told(one: Published, measure: str) -> dict[str, Any]:

@@ -120,6 +120,8 @@ class FitWork:
             "probabilities": answer.probabilities.tolist(),
             "oracle_epoch": answer.oracle_epoch,
             "oracle": answer.oracle.tolist(),
+            "losses": [repr(loss) for loss in answer.losses],  # inf is no JSON
+            "oracle_hits": list(answer.oracle_hits),
         }
         write_durably(self.result, sealed({**self.of, **said}))
         shutil.rmtree(self.states, ignore_errors=True)
@@ -140,7 +142,10 @@ class FitWork:
                 return None
             read(self.network, self.of)
         last, oracle = (np.array(found[name], np.float32) for name in ("probabilities", "oracle"))
-        return Answer(found["epoch"], last, found["oracle_epoch"], oracle)
+        return Answer(
+            found["epoch"], last, found["oracle_epoch"], oracle,
+            tuple(map(float, found["losses"])), tuple(found["oracle_hits"]),
+        )  # fmt: skip
 
     def recover(self) -> Answer | None:
         """As `finished`, but what is damaged is told, dropped, and made again."""

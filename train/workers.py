@@ -29,6 +29,7 @@ from features.console import MerError
 from train.config import FitConfig
 from train.fit import Tensors, copied, fit, seed_of
 from train.folds import Fold
+from train.losses import Losses
 from train.models import base
 from train.oracle import Answer, Oracle
 from train.predict import predict
@@ -123,13 +124,14 @@ def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
     train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
     truth = torch.from_numpy(task.truth).to(device)
     asked = [x[test] for x in inputs]
-    oracle = Oracle(asked, truth[test])
+    oracle, losses = Oracle(asked, truth[test]), Losses()
     kept = job.work.fit(task.seed, task.fold) if job.work else None
     left = kept.newest() if kept else None
+    start = left and (left[0], losses.restore(oracle.restore(dict(left[1]))))
 
     def keep(epoch: int, state: Callable[[], Tensors]) -> None:
         if kept:
-            kept.keep(epoch, lambda: {**state(), **oracle.state()})
+            kept.keep(epoch, lambda: {**state(), **oracle.state(), **losses.state()})
 
     network = fit(
         base.load(job.model).started(job.backbone),
@@ -138,13 +140,17 @@ def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
         truth[train],
         job.config,
         seed_of(task.seed, task.fold),
-        left and (left[0], oracle.restore(dict(left[1]))),
+        start,
         keep,
         oracle.watch,
+        losses.add,
         until,
     )
     probabilities = checked(task, predict(network, asked).numpy())
-    answer = Answer(until, probabilities, oracle.epoch, oracle.probabilities.numpy())
+    answer = Answer(
+        until, probabilities, oracle.epoch, oracle.probabilities.numpy(), tuple(losses.each),
+        tuple(oracle.hits),
+    )  # fmt: skip
     if kept:
         kept.finish(answer, copied(network.state_dict()))
     return answer

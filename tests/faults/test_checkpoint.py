@@ -97,8 +97,9 @@ def expected(store, tmp_path_factory):
 
 
 def written(run):
-    """What a run says of its samples, at the last epoch and at the oracle's."""
-    return [(run / name).read_bytes() for name in ("predictions.csv", "oracle.csv")]
+    """What a run says of its samples, at the last epoch and at the oracle's, and of its epochs."""
+    names = ("predictions.csv", "oracle.csv", "curves.csv")
+    return [(run / name).read_bytes() for name in names]
 
 
 @contextmanager
