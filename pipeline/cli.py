@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.cache import Cache
     from pipeline.engine import Engine
     from pipeline.ledger import Tolerance
+    from pipeline.look import Look
     from pipeline.recipe import Recipe
     from pipeline.scan import Scan
 
@@ -316,10 +317,10 @@ def doctor(
     "--dataset",
     "datasets",
     multiple=True,
-    help="What it was made of.  [default: as the store says]",
+    help="Look at its clips too.  [default: as the store says, if at hand]",
 )
 @click.option("--root", "roots", multiple=True, help=ROOT_HELP + "  Of several: --root NAME=DIR.")
-@click.option("--faces", is_flag=True, help="Show onset and apex. The page is then private.")
+@click.option("--faces", is_flag=True, help="Show faces too. The page is then private.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
     help="The page to write.",
@@ -335,25 +336,53 @@ def report(
     workers: int | None,
     landmark_model: Path | None,
 ) -> None:
-    """Show how steady each clip of STORE is, outliers first, as one page that needs no network.
+    """Show what STORE holds as one page that needs no network, outliers first.
 
-    Every frame of every clip is looked at, so the dataset must be at hand; a second time is quick.
+    The store is enough. Where the dataset is at hand, every frame of every clip is looked at
+    too: how its head moved, and what of it is left. A second time is quick.
     """
     from features.store import Store
-    from pipeline import cache, copies
-    from pipeline.engine import Engine
+    from pipeline.facts import size
     from pipeline.report import report as write
-    from pipeline.scan import Scan, scan
 
     stop_on_sigterm()
     with Store(store) as opened:
+        samples = len(opened)
+    looks: dict[str, Look] = {}
+    try:
+        looks = _looks(store, datasets, roots, faces, workers, landmark_model)
+    except MerError as error:
+        if datasets or roots:
+            raise
+        click.echo(printable(f"no curves of motion: {error.cause}"), err=True)
+    told = f"{samples} samples, {len(looks)} clips looked at"
+    written = size(write(store, output, looks, faces))
+    click.echo(f"{output}: {told}; {written}" + (", with faces: private" if faces else ""))
+
+
+def _looks(
+    store: Path,
+    datasets: Sequence[str],
+    roots: Sequence[str],
+    faces: bool,
+    workers: int | None,
+    landmark_model: Path | None,
+) -> dict[str, "Look"]:
+    """Looks at a store's clips, if its dataset is at hand; none is made that nobody named."""
+    from features.store import Store
+    from pipeline import cache, copies
+    from pipeline.engine import Engine
+    from pipeline.look import look_through
+    from pipeline.scan import Scan, scan
+
+    with Store(store) as opened, Engine(workers) as engine:
         named = datasets or sorted(set(opened.index["dataset"]))
-    scanned, where = Scan(), cache.folder()
-    with Engine(workers) as engine:
+        scanned, where = Scan(), cache.Cache(cache.folder())
         for copy in copies.find(named, roots):
-            scanned.join(scan(copy.manifest(engine), copy.root, where))
-        shown = write(store, scanned, output, where, engine, faces, landmark_model)
-    click.echo(f"{output}: {shown} clips" + (", with faces: private" if faces else ""))
+            if not datasets and not copy.root.is_dir():
+                raise MerError(f"{copy.root}: no such folder", "name the dataset's with --root")
+            scanned.join(scan(copy.manifest(engine), copy.root, where.root))
+        return look_through(opened, scanned, where, engine, faces, landmark_model)
 
 
 @cli.command(

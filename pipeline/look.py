@@ -3,20 +3,28 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from features.base import Array, content_key
+from features.console import MerError
 from features.flow import FlowConfig, flow
+from features.progress import follow
 from features.rigid import rigid_parts
+from features.store import Store
 from pipeline import graph
 from pipeline.align import CropConfig, places_in
-from pipeline.cache import Kept
+from pipeline.cache import Cache, Kept
 from pipeline.crop import Framing, matrices
+from pipeline.engine import Engine
 from pipeline.errors import SampleError
 from pipeline.maps import invert, moved
+from pipeline.recipe import from_store
 from pipeline.resample import cut
+from pipeline.scan import Scan
 
 REVISION = 1
 SIZE = 112  # px of the crops that are looked at: motion is told in px of the recipe's own
@@ -42,6 +50,32 @@ class Look:
     notes: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     failure: str = ""
+
+
+def look_through(
+    store: Store, scanned: Scan, cache: Cache, engine: Engine, faces: bool, model: Path | None
+) -> dict[str, Look]:
+    """Look at every clip of a store whose files are among the scanned; by sample_id.
+
+    Raises
+    ------
+    MerError
+        If no sample of the store is among the files, or no recipe made it.
+    """
+    recipe = from_store(store.attrs["recipe"], store.path)
+    known = [i for i in store.index["sample_id"] if i in scanned.found]
+    if not known:
+        raise MerError(
+            f"{store.path}: none of its {len(store)} samples is in this dataset",
+            "give the dataset it was made of: --dataset NAME or manifest.csv, --root DIR",
+        )
+    tasks = [graph.task(*scanned.found[i], scanned.digests, recipe, model, cache) for i in known]
+    looks = {}
+    for task, seen in follow(engine.map(partial(look, faces=faces), tasks), len(tasks), "look"):
+        if isinstance(seen, BaseException):
+            raise seen
+        looks[task.sample_id] = seen
+    return looks
 
 
 def look(task: graph.Task, faces: bool) -> Look:

@@ -21,6 +21,7 @@ PERCENTILE = 99.5  # of the absolute values, where a scale ends: one bad pixel d
 LEAST_PX = 0.1  # a flow's scale never ends below: noise of a still face stays pale
 MOST_FRAMES = 6  # of a clip, evenly
 LETTERS_AN_INCH = 18  # of a caption
+COLOURS = {"map": "viridis", "two-sided": "RdBu_r", "angle": "twilight"}  # of single values
 
 
 def picture(array: Array, feature: Feature, config: Any, title: str) -> bytes:
@@ -212,13 +213,13 @@ def maps(array: Array, names: Sequence[str], units: Sequence[str]) -> Figure:
     figure, panels = _panels(len(array), array.shape[1:], wider=1.0)
     for panel, plane, name, unit in zip(panels, array, names, units, strict=True):
         most, beyond = _scale(plane), np.abs(plane).max()
-        low, colours, extend = 0.0, "viridis", "max" if beyond > most else "neither"
+        low, kind, extend = 0.0, "map", "max" if beyond > most else "neither"
         if unit == "rad":
-            most, low, colours, extend = np.pi, -np.pi, "twilight", "neither"
+            most, low, kind, extend = np.pi, -np.pi, "angle", "neither"
         elif plane.min() < 0:
-            low, colours = -most, "RdBu_r"
+            low, kind = -most, "two-sided"
             extend = "both" if beyond > most else "neither"
-        shown = panel.imshow(plane, cmap=colours, vmin=low, vmax=most)
+        shown = panel.imshow(plane, cmap=COLOURS[kind], vmin=low, vmax=most)
         label = "no unit" if unit == "1" else unit
         figure.colorbar(shown, ax=panel, label=label, extend=extend, shrink=0.8)
         panel.set_title(name, fontsize=9)

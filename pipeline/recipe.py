@@ -137,7 +137,10 @@ def from_store(text: str, path: Path) -> Recipe:
     """The recipe that a store was made by, from its own JSON."""
     table = json.loads(text)
     if "imported" in table:
-        raise MerError(f"{path}: was imported, no recipe made it", "a report needs a run's store")
+        raise MerError(
+            f"{path}: was imported, no recipe made it",
+            "no clip can be cropped as it was: leave out --dataset and --root",
+        )
     table["features"] = table.pop("stored")
     return parse(path.stem, table, f"{path} (its recipe)")
 

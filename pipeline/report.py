@@ -1,140 +1,179 @@
-"""The feature report: one page about a store and the clips it was made of, outliers first.
+"""The feature report: one page about a store, the samples most unlike the others first.
 
-It needs the clips: what it shows is measured on them. Faces are drawn only when asked.
+The store is enough; looks at its clips add how the heads moved. The page asks nothing of a
+network, and its own rules forbid it: whatever a store's words say, they stay words.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from features.base import Array
-from features.console import MerError
 from features.disk import write_durably
-from features.progress import follow
 from features.store import Store
-from pipeline import graph
-from pipeline.cache import Cache
-from pipeline.engine import Engine
-from pipeline.look import Look, look
-from pipeline.recipe import Recipe, from_store
-from pipeline.scan import Scan
+from pipeline import curves, facts
+from pipeline.exhibit import Exhibit, exhibits
+from pipeline.facts import Row
+from pipeline.look import Look
+from pipeline.outliers import OUTLIER, Measure, deviations, farthest
+from pipeline.recipe import from_store
+from pipeline.thumbnails import data_uri, legend_of
 
-CURVES = ("head", "rest", "face")
+HERE = Path(__file__).parent
+PERSON = ("onset, landmarks and crop", "apex and crop")  # the pictures of a look
+MEANING = {
+    "flow": "hue is the way it moves, red rightward; ",
+    "change": "mid-grey is no change, of each colour; ",
+}
 
 
-def recipe_of(store: Path) -> Recipe:
-    """The recipe that a store was made by."""
-    with Store(store) as opened:
-        return from_store(opened.attrs["recipe"], store)
-
-
-def report(
-    store: Path,
-    scanned: Scan,
-    output: Path,
-    cache: Path,
-    engine: Engine,
-    faces: bool = False,
-    model: Path | None = None,
-) -> int:
-    """Look at every clip of a store and write the page; returns how many clips it shows.
+def report(store: Path, output: Path, looks: Mapping[str, Look], faces: bool = False) -> int:
+    """Write the page of a store, for its owner alone; returns its bytes.
 
     Parameters
     ----------
-    scanned : the samples' files, as they are now
-    faces : show onset and apex; the page is then private
+    looks : by sample_id, of the clips that were looked at; there may be none
+    faces : draw features in which people can be recognised too; the page says it is private
 
     Raises
     ------
     MerError
-        If no sample of the store is among the files.
+        If there is no such store; exit code 4 if it is damaged.
     """
     with Store(store) as opened:
-        index, failures = opened.index, opened.failures
-        made, text = opened.provenance, opened.attrs["recipe"]
-    recipe = from_store(text, store)
-    known = [i for i in index["sample_id"] if i in scanned.found]
-    if not known:
-        raise MerError(
-            f"{store}: none of its {len(index['sample_id'])} samples is in this dataset",
-            "give the dataset it was made of: --dataset NAME or manifest.csv, --root DIR",
-        )
-    tasks = [
-        graph.task(*scanned.found[i], scanned.digests, recipe, model, Cache(cache)) for i in known
+        people = facts.people_in(opened)
+        shown = exhibits(opened, set() if faces else people)
+        page = _render(
+            private=faces,
+            title=f"{store.parent.name}/{store.name}",
+            **_of_store(opened, people),
+            **_of_samples(opened, shown, looks),
+        ).encode()
+    write_durably(output, page)
+    return len(page)
+
+
+def _of_store(store: Store, people: set[str]) -> dict[str, Any]:
+    rows = facts.rows_of(store.index)
+    return {
+        "summary": facts.summary(store, rows),
+        "tables": facts.tables(store, rows, people),
+        "failures": facts.failed(store),
+        "made": facts.made(store),
+    }
+
+
+def _of_samples(
+    store: Store, shown: Sequence[Exhibit], looks: Mapping[str, Look]
+) -> dict[str, Any]:
+    """Cards, the most unlike the others first, and what the script needs to choose among them."""
+    rows = facts.rows_of(store.index)
+    looked = [looks.get(row["sample_id"]) for row in rows]
+    measures = [one for each in shown for one in each.measures]
+    measures += curves.measures([row["sample_id"] for row in rows], looks)
+    distances = [deviations(one) for one in measures]
+    score = farthest(distances) if measures else np.zeros(len(rows))
+    score[[seen is not None and bool(seen.failure) for seen in looked]] = np.inf
+    cards = [
+        {
+            **row,
+            "id": f"s{k}",
+            "failure": seen.failure if seen else "",
+            "pictures": _pictures(k, shown, seen),
+            "plot": curves.plot(seen, row["onset"], row["apex"]) if seen else None,
+            "measures": _measured(k, measures, distances),
+            "provenance": facts.provenance(store, row, seen.notes if seen else ()),
+        }
+        for k, (row, seen) in enumerate(zip(rows, looked, strict=True))
     ]
-    looks = {}
-    for task, seen in follow(engine.map(partial(look, faces=faces), tasks), len(tasks), "look"):
-        if isinstance(seen, BaseException):
-            raise seen
-        looks[task.sample_id] = seen
-    rows = _rows(index)
-    clips = [_clip(row, looks[row["sample_id"]]) for row in rows if row["sample_id"] in looks]
-    page = _render(
-        title=f"{store.parent.name}/{store.name}",
-        private=faces,
-        samples=len(rows),
-        subjects=len({(row["dataset"], row["subject"]) for row in rows}),
-        recipe=recipe.name,
-        size=recipe.framing.crop.size,
-        steady=_steady(recipe),
-        failures=[
-            f"{f['sample_id']}: {f['message']} [{f['stage']}: {f['code']}]" for f in _rows(failures)
-        ],
-        versions=", ".join(f"{name} {version}" for name, version in made["versions"].items()),
-        clips=by_outlyingness(clips),
-    )
-    write_durably(output, page.encode())
-    return len(clips)
+    order = np.argsort(-score, kind="stable")
+    names = [one.name for one in measures]
+    told = [_told(k, rows[k], score, measures) for k in order]
+    return {
+        "legends": [_legend(number, one) for number, one in enumerate(shown) if one.thumbnails],
+        "plotted": _plotted(store) if any(seen and seen.head for seen in looked) else None,
+        "measures": names,
+        "outlier": f"{OUTLIER:g}",
+        "cards": [cards[k] for k in order],
+        "told": {"measures": names, "samples": told},
+    }
 
 
-def _rows(columns: dict[str, Array]) -> list[dict[str, Any]]:
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+def _pictures(k: int, shown: Sequence[Exhibit], seen: Look | None) -> list[dict[str, Any]]:
+    drawn: list[dict[str, Any]] = [
+        {
+            "name": f"{one.name}{one.scale.short()}",
+            "legend": f"legend-{number}",
+            **asdict(one.thumbnails[k]),
+        }
+        for number, one in enumerate(shown)
+        if one.thumbnails
+    ]
+    people = zip(PERSON, seen.pictures if seen else (), strict=False)  # none unless asked for
+    return drawn + [{"name": name, "uri": uri, "legend": ""} for name, uri in people]
 
 
-def by_outlyingness(clips: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Clips that could not be looked at, then those whose motion is the least like the others'.
-
-    A clip's score is its largest distance above a curve's median over clips, in deviations
-    (1.4826 × median absolute deviation).
-    """
-    seen = [clip for clip in clips if not clip["failure"]]
-    peaks = np.array([clip["peaks"] for clip in seen]).reshape(-1, len(CURVES))
-    for clip, score in zip(seen, _scores(peaks), strict=True):
-        clip["score"] = score
-    return sorted(clips, key=lambda c: (not c["failure"], -c["score"], c["sample_id"]))
-
-
-def _scores(peaks: Array) -> Iterable[float]:
-    if not len(peaks):
-        return []
-    above = peaks - np.median(peaks, axis=0)
-    spread = 1.4826 * np.median(np.abs(above), axis=0)
-    return (above / np.maximum(spread, 0.01)).max(axis=1).tolist()  # 0.01 px: nobody's outlier
+def _measured(
+    k: int, measures: Sequence[Measure], distances: Sequence[Array]
+) -> list[tuple[str, str, str, bool]]:
+    """Name, value, distance and whether that is far, of what was measured on a sample."""
+    return [
+        (
+            one.name,
+            f"{one.values[k]:.3g}" + ("" if one.unit == "1" else f" {one.unit}"),
+            f"{far[k].round(1) + 0.0:+.1f}".replace("-", "−"),  # no −0.0
+            bool(abs(far[k]) >= OUTLIER),
+        )
+        for one, far in zip(measures, distances, strict=True)
+        if np.isfinite(far[k])
+    ]
 
 
-def _clip(row: dict[str, Any], seen: Look) -> dict[str, Any]:
-    """What the template shows of a clip."""
-    curves = np.array([seen.head, seen.rest, seen.face])
-    shown: dict[str, Any] = {**row, "fps": f"{row['fps']:g}", "score": 0.0, "paths": []}
-    shown |= {"failure": seen.failure, "notes": seen.notes, "pictures": seen.pictures}
-    if not curves.size:
-        return shown
-    top = max(0.5, float(np.ceil(2 * curves.max()) / 2))
-    x = 24 + 212 * np.arange(curves.shape[1]) / (curves.shape[1] - 1)
-    paths = ["M" + "L".join(f"{a:.1f} {80 - 74 * b / top:.1f}" for a, b in zip(x, c, strict=True))
-             for c in curves]  # fmt: skip
-    shown |= {"paths": list(zip(CURVES, paths, strict=True)), "top": f"{top:g}"}
-    shown |= {"peaks": curves.max(axis=1).tolist()}
-    shown["apex_x"] = f"{x[row['apex'] - row['onset']]:.1f}"
-    return shown
+def _told(k: int, row: Row, score: Array, measures: Sequence[Measure]) -> dict[str, Any]:
+    """A sample for the script; null is what could not be measured."""
+    text = " ".join(row[name] for name in ("sample_id", "clip", "emotion", "action_units"))
+    return {
+        "id": f"s{k}",
+        "sample": row["sample_id"],
+        "dataset": row["dataset"],
+        "subject": f"{row['dataset']}/{row['subject']}",  # a person is one within a dataset
+        "emotion": row["emotion"],
+        "text": text.lower(),
+        "score": _number(score[k]),
+        "values": [_number(one.values[k]) for one in measures],
+    }
 
 
-def _steady(recipe: Recipe) -> str:
-    motion = recipe.framing.steady.motion
-    return "left in the crops" if motion == "none" else f"a {motion}, and removed"
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _legend(number: int, one: Exhibit) -> dict[str, Any]:
+    picture = legend_of(one.scale)
+    height, width = picture.shape[:2]
+    kind = "wheel" if one.scale.kind == "flow" else "scale"
+    return {
+        "id": f"legend-{number}",
+        "name": one.name,
+        "words": MEANING.get(one.scale.kind, "") + one.scale.words(),
+        "alt": f"{kind} of the colours of {one.name}",
+        "picture": data_uri(picture),
+        "width": width,
+        "height": height,
+    }
+
+
+def _plotted(store: Store) -> dict[str, Any]:
+    """What curves are in, by the recipe of the store."""
+    framing = from_store(store.attrs["recipe"], store.path).framing
+    motion = framing.steady.motion
+    steady = "left in the crops" if motion == "none" else f"a {motion}, and removed"
+    return {"size": framing.crop.size, "steady": steady}
 
 
 def _render(**told: Any) -> str:
@@ -144,4 +183,12 @@ def _render(**told: Any) -> str:
         loader=PackageLoader("pipeline", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True,
     )  # fmt: skip
-    return room.get_template("report.html.jinja").render(**told)
+    room.filters["csp"] = _csp_hash
+    style, script = ((HERE / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    return room.get_template("report.html.jinja").render(style=style, script=script, **told)
+
+
+def _csp_hash(text: str) -> str:
+    """What a content security policy calls a text that may run."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
