@@ -14,6 +14,8 @@
 
 By action units a sample has a label for each of `units`, which it shows or not; `expected` then
 counts the samples that show it, and `samples` all.
+
+`split = "dataset"` at the top: a dataset is left out at a time. Without it, a subject.
 """
 
 import tomllib
@@ -27,6 +29,7 @@ from features.facs import action_units
 
 FOLDER = Path(__file__).parent / "protocols"
 ALL = "loso"
+NONE = "none"  # the label of a sample that shows none of the units
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Part:
     def label(self, emotion: str, objective_class: str, action_units: str) -> str:
         """The class of a sample; units joined by ``+``, ``none`` for none of them."""
         if self.by == "action_units":
-            return "+".join(f"AU{n}" for n in self.units if n in _shown(action_units)) or "none"
+            shown = _shown(action_units)
+            return joined(f"AU{n}" for n in sorted(self.units) if n in shown)
         annotated = {"emotion": emotion, "objective_class": objective_class}[self.by]
         return self.classes.get(annotated, "")
 
@@ -70,16 +74,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A rule for what counts; leave-one-subject-out over all its subjects."""
+    """A rule for what counts, and for who is left out at a time."""
 
     name: str
     about: str
     source: str = ""
     parts: Mapping[str, Part] = field(default_factory=dict)  # none: every emotion is a class
+    split: str = "loso"  # or "dataset"
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes, sorted; none where every emotion is one."""
+        """Names of the classes, sorted, units by number; none where every emotion is a class."""
+        if self.several_labels:
+            return [f"AU{n}" for n in sorted({n for p in self.parts.values() for n in p.units})]
         return sorted({name for part in self.parts.values() for name in part.classes.values()})
 
     @property
@@ -122,6 +129,11 @@ class Protocol:
         ]
 
 
+def joined(units: Iterable[str]) -> str:
+    """The label of a sample that shows these units."""
+    return "+".join(units) or NONE
+
+
 def _shown(text: str) -> set[int]:
     """Action units of a FACS string, those left out that were there already."""
     try:
@@ -154,5 +166,6 @@ def load(name: str) -> Protocol:
     if name == ALL:
         return Protocol(ALL, "every emotion is a class, every subject is left out once")
     table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    about, source = table.pop("about"), table.pop("source")
-    return Protocol(name, about, source, {key: Part(**part) for key, part in table.items()})
+    about, source, split = table.pop("about"), table.pop("source"), table.pop("split", "loso")
+    parts = {key: Part(**part) for key, part in table.items()}
+    return Protocol(name, about, source, parts, split)

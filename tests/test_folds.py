@@ -121,6 +121,15 @@ def test_validation_people_are_trained_on_by_the_fold_and_by_nobody_else():
         assert np.array_equal(inner.test, again.test)
 
 
+def test_validation_people_of_several_labels_are_alike_in_the_rarest():
+    group = np.repeat([f"d/{n}" for n in range(8)], 6).astype(object)
+    truth = np.tile([[1, 0], [0, 0], [0, 1]], (16, 1))
+    for fold in loso(group):
+        inner = validation(fold, group, truth, 4)
+        assert not set(group[inner.train]) & set(group[inner.test])
+        assert truth[inner.test].any(0).all()
+
+
 def test_validation_on_more_parts_than_people_is_refused():
     group = np.repeat(["d/1", "d/2", "d/3"], 4).astype(object)
     fold = loso(group)[0]

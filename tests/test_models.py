@@ -1,13 +1,16 @@
 """Facts that hold for every network there is."""
 
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
 from features.console import MerError
+from features.protocol import load as load_protocol
 from train.fit import loss_of
+from train.loss import check_losses
 from train.models.base import load, names
 
 CLASSES = 4
@@ -107,6 +110,33 @@ def test_what_is_solved_has_one_epoch_and_nothing_to_train(name):
         made = model.build(CLASSES)
     assert hasattr(made, "solve") == model.solved == (not any(True for _ in made.parameters()))
     assert model.fit.epochs == 1 or not model.solved
+
+
+SOLVED = {name for name in names() if load(name).solved}
+ONE_CLASS = {"fmanet", "fmanet_lite", "phase_image", "phase_image_control", "phase_image_lite"}
+
+
+@pytest.mark.parametrize("name", sorted({*SMALL, "fr"} - ONE_CLASS - SOLVED))
+def test_every_parameter_gets_a_gradient_from_several_labels(name):
+    """Samples that show all classes and none: no loss for one class takes them."""
+    model = load(name)
+    torch.manual_seed(0)
+    network = model.build(CLASSES)
+    truth = torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]] * 2)
+    loss = loss_of(network, batch(model), truth, torch.ones(CLASSES))
+    loss.backward()
+    assert loss.isfinite()
+    without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_losses_for_one_class_alone_are_those_that_several_labels_are_refused():
+    for name in names():
+        check_losses(name, load(name), load_protocol("megc2019"))
+        wanted = f"{name} is trained by a loss for one class a sample"
+        refusal = pytest.raises(MerError, match=wanted) if name in ONE_CLASS else nullcontext()
+        with refusal, torch.device("meta"):
+            check_losses(name, load(name), load_protocol("cd6me"))
 
 
 def test_every_model_has_the_recipe_that_it_is_made_for():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.test_standings import PAPER, table
 from train.finished import Finished
-from train.paper import COLUMNS, lines, scored, sources, written
+from train.measures import MEASURES
+from train.paper import lines, scored, sources, written
 from train.predictions import Predictions
 from train.published import everything
 from train.written import comma_separated, latex
@@ -60,9 +61,9 @@ def test_what_a_run_says_in_other_types_than_text_is_not_taken_for_a_model():
 
 
 def test_csv_reads_back_with_a_column_a_measure_and_interval():
-    words = written(lines([run("a", "ststnet", "megc2019", oracle=True)]))
+    words = written(lines([run("a", "ststnet", "megc2019", oracle=True)]), MEASURES)
     found = list(csv.DictReader(io.StringIO(comma_separated(words))))
-    assert list(found[0]) == [*COLUMNS, "source"]
+    assert list(found[0]) == [*words.columns, "source"]
     own = next(line for line in found if line["run"] == "a")
     assert (own["UF1"], own["UF1, 95 %"]) == ("73.3 % ± 0.0", "73.3 to 73.3")
     assert (found[0]["UF1"], found[0]["UF1, 95 %"], found[0]["accuracy"]) == ("73.5 %", "", "")
@@ -72,18 +73,19 @@ def test_csv_reads_back_with_a_column_a_measure_and_interval():
 
 def test_latex_has_as_many_cells_in_a_row_as_its_tabular_and_a_note_a_source():
     rows = lines([run("a_1", "ststnet", "megc2019")])
-    text = latex(written(rows)).splitlines()
+    words = written(rows, MEASURES)
+    text = latex(words).splitlines()
     (begin,) = [line for line in text if line.startswith(r"\begin")]
     places = begin.removesuffix("}").rpartition("{")[2]
     cells = [line.count(" & ") + 1 for line in text if line.endswith(r"\\")]
-    assert set(cells) == {len(places)} == {len(COLUMNS)}
+    assert set(cells) == {len(places)} == {len(words.columns)}
     assert sum(line.startswith(r"\par") for line in text) == len(sources(rows))
     assert any(r"a\_1" in line for line in text)
 
 
 def test_a_source_is_cited_by_its_number():
     rows = lines([run("a", "ststnet", "megc2019")])
-    words = written(rows)
+    words = written(rows, MEASURES)
     for line, cells in zip(rows, words.rows, strict=True):
         if line.source:
             number = 1 + words.notes.index(line.source)

@@ -89,6 +89,13 @@ def test_cd6me_labels_by_action_units_and_every_sample_takes_part(units, label):
     assert loaded.label("smic", "smic_s1_ne_01", "negative", "", units) == ""
 
 
+def test_units_are_labelled_by_number_however_a_protocol_lists_them():
+    part = protocol.Part({}, units=(12, 4, 1), by="action_units")
+    assert part.label("", "", "AU1+AU12") == "AU1+AU12"
+    loaded = protocol.Protocol("any", "", parts={"samm": part, "mmew": part})
+    assert loaded.classes == ["AU1", "AU4", "AU12"]
+
+
 def test_cd6me_counts_each_action_unit():
     told = protocol.load("cd6me").differences([("samm", "006", "AU4+AU12")] * 28, "samm")
     assert "samm: AU4 28, expected 23" in told

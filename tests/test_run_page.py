@@ -121,7 +121,7 @@ def test_the_scores_on_the_page_are_those_of_the_results(own, results):
         assert rows[words] == ["36", *wanted]
     assert len(rows) == 3
     assert "no result" in own.text
-    assert f"Chance is a UAR of {tables.percent(1 / 3)}" in own.text
+    assert f"By chance the UAR is {tables.percent(1 / 3)}" in own.text
 
 
 def test_classes_subjects_and_counts_on_the_page_are_those_of_the_results(own, results):

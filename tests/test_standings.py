@@ -137,7 +137,7 @@ def allowed(name):
     counts = [
         [n] if isinstance(n, int) else n
         for part in protocol.load(name).parts.values()
-        for n in part.expected.values()
+        for n in (part.expected.values() if part.samples is None else [part.samples])
     ]
     return {sum(chosen) for chosen in product(*counts)}
 

@@ -361,3 +361,32 @@ def test_the_audits_line_for_the_control_runs(ran):
     done = mer_train(*words[1:], "--device", "cpu", "--workers", 1)
     assert done.exit_code == 0, done.output
     assert "a control" in done.stdout
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_several_labels_have_a_machine_each_as_scikit_learns(kernel):
+    x, classes, other = overlapping(COUNTS[3])
+    truth = np.stack([classes > 0, classes % 2, np.zeros_like(classes), np.ones_like(classes)], 1)
+    machine = svm.SVM(4, kernel)
+    machine.solve([torch.from_numpy(x)], torch.from_numpy(truth.astype(np.int64)), None)
+    found = machine(torch.from_numpy(other))
+    for unit in (0, 1):
+        theirs = peer(kernel, x, truth[:, unit])
+        np.testing.assert_allclose(found[:, unit], theirs.decision_function(other), atol=1e-4)
+    assert (found[:, 2].sigmoid() == 0).all()  # nobody shows it
+    assert (found[:, 3].sigmoid() == 1).all()
+
+
+def test_of_several_labels_a_weight_is_of_those_that_show_it():
+    x, classes, other = overlapping(COUNTS[3])
+    truth = np.stack([classes > 0, classes == 1], 1)
+    machine = svm.SVM(2, "linear")
+    weight = torch.tensor([1.0, 0.01])
+    machine.solve([torch.from_numpy(x)], torch.from_numpy(truth.astype(np.int64)), weight)
+    scaler = StandardScaler().fit(x.astype(float))
+    for unit, factor in enumerate(weight.tolist()):
+        shown = truth[:, unit]
+        theirs = SVC(kernel="linear").fit(scaler.transform(x), shown, np.where(shown, factor, 1))
+        wanted = theirs.decision_function(scaler.transform(other))
+        found = machine(torch.from_numpy(other))[:, unit]
+        np.testing.assert_allclose(found, wanted, atol=1e-4)

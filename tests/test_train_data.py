@@ -8,6 +8,7 @@ import torch
 from features.console import MerError
 from features.protocol import load as load_protocol
 from tests.tiny_store import EMOTIONS, SIDE, arrays, row, rows, tiny_store
+from tests.tiny_units import UNITS, unit_rows, unit_store
 from train.data import prepare, read
 from train.models.base import Input, load
 
@@ -132,10 +133,15 @@ def test_a_damaged_store_is_refused(tmp_path):
     assert refusal.value.exit_code == 4
 
 
-def test_a_protocol_of_several_labels_is_refused_before_anything_is_read(tmp_path):
-    with pytest.raises(MerError, match="cd6me gives a sample several labels") as caught:
-        read([tmp_path / "none.h5"], MODEL, load_protocol("cd6me"))
-    assert caught.value.exit_code == 2
+def test_by_action_units_truth_is_a_row_of_0_and_1_a_sample(tmp_path):
+    made = unit_rows(("casme2", "samm"), subjects=2, clips=2)
+    examples = read([unit_store(tmp_path / "s.h5", made)], MODEL, load_protocol("cd6me"))
+    assert examples.classes == tuple(f"AU{unit}" for unit in UNITS)
+    assert (examples.truth.shape, examples.truth.dtype) == ((8, 12), np.int64)
+    shown = {row["sample_id"]: row["action_units"].split("+") for row in made}
+    for sample_id, truth in zip(examples.sample_id, examples.truth, strict=True):
+        assert truth.tolist() == [name in shown[sample_id] for name in examples.classes]
+    assert "casme2: samples 4, expected 256 or 255" in examples.differences
 
 
 def test_a_protocol_fixes_the_classes_leaves_out_the_rest_and_tells_what_is_short(tmp_path):

@@ -6,6 +6,7 @@ protocol's; a remark is what a reader should know and what could not be looked a
     train on everything but a fold ─▶ nothing of a fold may stand in another     people, clips
     one number of epochs for all   ─▶ none was chosen on a test subject          epochs
     every sample once a seed       ─▶ none was dropped or counted twice          samples, protocol
+    every unit where p > 0.5       ─▶ no threshold was chosen on a test subject  thresholds
     pooled, all seeds              ─▶ the stated figures come out again          stated.py
     labels shuffled                ─▶ nothing is left to learn                   control.py
 
@@ -18,11 +19,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from features.protocol import Protocol, load, names
 from train.bootstrap import person
 from train.control import check_control
 from train.finished import Finished
 from train.found import Found, some
+from train.labels import encode, predicted, several
 from train.predictions import Predictions, Row
 from train.sources import Source, clips, samples_of, stores
 from train.stated import figures
@@ -85,7 +89,7 @@ def audit(
     return Audit(
         len(predictions.rows),
         (
-            *people(predictions.rows),
+            *people(predictions.rows, protocol),
             *samples(predictions.rows),
             *clips(predictions.rows, sources),
             *samples_of(predictions.rows, sources, protocol, shuffled(told)),
@@ -93,6 +97,7 @@ def audit(
             *epochs(predictions.rows, told),
             *seeds(predictions, told),
             *statistics(told),
+            *thresholds(predictions),
             *kept_to(predictions, protocol, shuffled(told)),
             *figures(run),
             *check_control(run, control),
@@ -119,7 +124,7 @@ def shuffled(told: Mapping[str, Any]) -> bool:
     return told.get("shuffle_labels") is True
 
 
-def people(rows: Sequence[Row]) -> Iterator[Found]:
+def people(rows: Sequence[Row], protocol: Protocol | None) -> Iterator[Found]:
     """Subjects that are trained on where they are tested: (dataset, subject) lies in one fold."""
     where: dict[str, dict[int, dict[str, list[str]]]] = {}
     for row in rows:
@@ -136,6 +141,9 @@ def people(rows: Sequence[Row]) -> Iterator[Found]:
                 f"{len(folds)} folds ({parts})",
                 {"subject": who, "seeds": sorted(split), "folds": folds},
             )
+    if protocol is not None and protocol.split == "dataset":
+        yield from datasets(rows, protocol)
+        return
     for fold, count in sorted(people_of_folds(rows).items()):
         if count > 1:
             yield Found(
@@ -144,6 +152,26 @@ def people(rows: Sequence[Row]) -> Iterator[Found]:
                 {"fold": fold, "subjects": count},
                 remark=True,
             )
+
+
+def datasets(rows: Sequence[Row], protocol: Protocol) -> Iterator[Found]:
+    """Folds other than one dataset each, where a protocol leaves a dataset out at a time."""
+    tested: dict[str, set[str]] = {}
+    folds: dict[tuple[int, str], set[str]] = {}
+    for row in rows:
+        tested.setdefault(row.fold, set()).add(row.dataset)
+        folds.setdefault((row.seed, row.dataset), set()).add(row.fold)
+    mixed = sorted(fold for fold, names in tested.items() if len(names) > 1)
+    split = sorted({name for (_, name), found in folds.items() if len(found) > 1})
+    if mixed or split:
+        parts = [f"several datasets are tested in {some(mixed)}"] if mixed else []
+        parts += [f"several folds test {some(split)}"] if split else []
+        yield Found(
+            "folds",
+            f"{protocol.name} leaves out a dataset at a time, and here {'; '.join(parts)}",
+            {"folds": mixed, "datasets": split},
+            remark=True,
+        )
 
 
 def people_of_folds(rows: Iterable[Row]) -> Counter[str]:
@@ -252,6 +280,27 @@ def statistics(told: Mapping[str, Any]) -> Iterator[Found]:
         )
 
 
+def thresholds(predictions: Predictions) -> Iterator[Found]:
+    """Units that are predicted elsewhere than where their probability is above a half."""
+    classes = predictions.classes
+    if not several(classes):
+        return
+    said = encode((row.prediction for row in predictions.rows), classes)
+    plain = encode(
+        (predicted(np.array(row.probabilities), classes) for row in predictions.rows), classes
+    )
+    differ = np.flatnonzero((said != plain).any(0))
+    if len(differ):
+        yield Found(
+            "threshold",
+            f"{int((said != plain).sum())} of {said.size} predictions of units are not those of "
+            f"p > 0.5, of {some([classes[i] for i in differ])}: "
+            "a threshold must not be chosen on test subjects",
+            {"units": [classes[i] for i in differ]},
+            remark=True,
+        )
+
+
 def kept_to(predictions: Predictions, protocol: Protocol | None, shuffled: bool) -> Iterator[Found]:
     """Classes and numbers of samples other than the protocol's."""
     if protocol is None:
@@ -261,7 +310,7 @@ def kept_to(predictions: Predictions, protocol: Protocol | None, shuffled: bool)
     if not protocol.parts:
         return
     name, classes = protocol.name, sorted(predictions.classes)
-    if classes != protocol.classes:
+    if classes != sorted(protocol.classes):
         yield Found(
             "classes",
             f"classes are {', '.join(classes)}; {name} has {', '.join(protocol.classes)}",

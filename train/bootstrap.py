@@ -8,12 +8,13 @@ A class that no drawn person shows counts as 0 in that draw, as a class that nob
 the point estimate: where a class rests on few people the interval reaches far down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.base import Array
+from train.labels import encode, several
 from train.measures import measures
 from train.predictions import Row
 
@@ -28,7 +29,8 @@ class Counts:
     ----------
     people : (P,) ``dataset/subject``, sorted
     confusion : (S, P, C, C) float64 whole numbers
-        Clips of a seed and a person, by truth and prediction.
+        Clips of a seed and a person, by truth and prediction. Of several labels (S, P, C, 2, 2):
+        of each unit, by whether it is shown and whether it is predicted.
     """
 
     people: tuple[str, ...]
@@ -39,11 +41,15 @@ def count(seeds: Sequence[Sequence[Row]], classes: Sequence[str]) -> Counts:
     """Count the clips of each seed and person by truth and prediction."""
     people = sorted({person(row) for rows in seeds for row in rows})
     place = {name: i for i, name in enumerate(people)}
-    known = {name: i for i, name in enumerate(classes)}
-    confusion = np.zeros((len(seeds), len(people), len(classes), len(classes)))
+    units = several(classes)
+    square = (len(classes), 2, 2) if units else (len(classes), len(classes))
+    confusion = np.zeros((len(seeds), len(people), *square))
     for counted, rows in zip(confusion, seeds, strict=True):
-        for row in rows:
-            counted[place[person(row)], known[row.truth], known[row.prediction]] += 1
+        who = np.array([place[person(row)] for row in rows])
+        truth = encode((row.truth for row in rows), classes)
+        guess = encode((row.prediction for row in rows), classes)
+        at = (who[:, None], np.arange(len(classes))) if units else (who,)
+        np.add.at(counted, (*at, truth, guess), 1)
     return Counts(tuple(people), confusion)
 
 
@@ -59,7 +65,7 @@ def draw(people: int) -> Array:
 
 
 def drawn(confusion: Array, often: Array) -> Array:
-    """Confusions of the draws, (S, P, C, C) and (D, P) -> (D, S, C, C)."""
+    """Confusions of the draws, (S, P, …) and (D, P) -> (D, S, …)."""
     seeds, people, *square = confusion.shape
     flat = confusion.swapaxes(0, 1).reshape(people, -1)
     return (often @ flat).reshape(len(often), seeds, *square)
@@ -71,16 +77,20 @@ def interval(values: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def intervals(confusion: Array, shown: Sequence[int]) -> Mapping[str, tuple[float, float] | None]:
-    """Interval of each measure's mean over seeds, of (S, P, C, C); None of a single person."""
+def intervals(
+    confusion: Array,
+    shown: Sequence[int],
+    of_counts: Callable[[Array, Sequence[int]], dict[str, Array]] = measures,
+) -> Mapping[str, tuple[float, float] | None]:
+    """Interval of each measure's mean over seeds, of (S, P, …); None of a single person."""
     again = resampled(confusion)
-    found = measures(confusion.sum(1) if again is None else again, shown)
+    found = of_counts(confusion.sum(1) if again is None else again, shown)
     return {
         name: None if again is None else interval(values.mean(1)) for name, values in found.items()
     }
 
 
 def resampled(confusion: Array) -> Array | None:
-    """Confusions of the draws of (S, P, C, C), (D, S, C, C); None: one person has no spread."""
+    """Confusions of the draws of (S, P, …), (D, S, …); None: one person has no spread."""
     people = confusion.shape[1]
     return drawn(confusion, draw(people)) if people > 1 else None

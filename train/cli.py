@@ -57,10 +57,14 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     callback=lambda ctx, _, asked: list_models(ctx) if asked else None,
     help="List the networks with the recipe each is made for, and exit.",
 )
-@click.option("--protocol", default="loso", help="mer-features list protocols.")
+@click.option(
+    "--protocol",
+    default="loso",
+    help="mer-features list protocols; by cd6me, the action units of a clip are learnt.",
+)
 @click.option(
     "--split",
-    default="loso",
+    show_default="the protocol's: loso; dataset for cd6me",
     help="Who is left out together: loso (a subject), dataset, or 5-fold, … of subjects.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=5, help="Repeat with seeds 0, 1, …")
@@ -147,7 +151,7 @@ def cli(
     features: tuple[Path, ...],
     model: str,
     protocol: str,
-    split: str,
+    split: str | None,
     seeds: int,
     device: str,
     workers: int | None,
@@ -170,6 +174,8 @@ def cli(
     An interrupted run goes on when the same command is given again: what is done is kept in
     runs/.NAME.work/ until the run is whole.
     """
+    from features.protocol import load as load_protocol
+    from train.folds import LOSO
     from train.models.base import load
     from train.run import Request, run  # --help need not load torch
 
@@ -179,7 +185,10 @@ def cli(
             raise click.UsageError("--augment none goes alone")
         asked["augment"] = tuple(name for name in CHANGES if name in augment)
     config = replace(load(model).fit, **asked)
-    request = Request(features, model, protocol, seeds, config, shuffle_labels, split, backbone)
+    parted = split or load_protocol(protocol).split
+    if split is None and parted != LOSO:
+        click.echo(f"{protocol} leaves out a {parted} at a time: --split {parted}", err=True)
+    request = Request(features, model, protocol, seeds, config, shuffle_labels, parted, backbone)
     stop_on_sigterm()
     try:
         results = run(request, out, device, workers, force, keep_networks, checkpoint_every)

@@ -17,11 +17,12 @@ from features.base import Array
 from features.console import MerError, printable
 from train.bootstrap import count, draw, drawn, interval
 from train.finished import Finished
-from train.measures import hits, measures
+from train.labels import several
+from train.measures import hits
 from train.predictions import Predictions, Row
-from train.scores import by_seed
+from train.scoring import scoring
+from train.seeds import by_seed
 
-COMPARED = ("UF1", "UAR", "accuracy")
 EXACT_TO = 14  # people: 16384 throws
 THROWS, SEED = 20_000, 0
 
@@ -56,7 +57,12 @@ def compare(runs: Sequence[Finished]) -> dict[str, Any]:
 
 
 def check_same(first: Finished, other: Finished) -> None:
-    """Refuse to pair runs that differ in a sample, whom it is of, or its truth."""
+    """Refuse to pair runs that differ in a sample, whom it is of, its truth, or their kind."""
+    if several(first.predictions.classes) != several(other.predictions.classes):
+        raise MerError(
+            f"one of {first.name} and {other.name} is of action units, the other of classes",
+            "compare runs of one protocol",
+        )
     one, two = (truths(run.predictions) for run in (first, other))
     for run, told in ((first, one), (other, two)):
         if clash := sorted(sample for sample, known in told.items() if len(known) > 1):
@@ -89,10 +95,10 @@ def paired(first: Predictions, other: Predictions) -> dict[str, Any]:
     """Differences of the two, other minus first, of the mean over seeds."""
     classes = sorted({*first.classes, *other.classes})
     one, two = together(by_seed(first), by_seed(other), classes)
-    shown = list(range(len(classes)))
+    kind, shown = scoring(classes), list(range(len(classes)))
 
     def over_seeds(confusion: Array) -> dict[str, Array]:
-        return {name: value.mean(-1) for name, value in measures(confusion, shown).items()}
+        return {name: value.mean(-1) for name, value in kind.of_counts(confusion, shown).items()}
 
     before, after = over_seeds(one.sum(1)), over_seeds(two.sum(1))
     people = one.shape[1]
@@ -101,7 +107,7 @@ def paired(first: Predictions, other: Predictions) -> dict[str, Any]:
     moved = drawn(two - one, swap)
     swapped_one, swapped_two = over_seeds(one.sum(1) + moved), over_seeds(two.sum(1) - moved)
     found = {}
-    for name in COMPARED:
+    for name in kind.compared:
         difference = float(after[name] - before[name])
         found[name] = {
             "score": float(after[name]),
@@ -116,7 +122,7 @@ def paired(first: Predictions, other: Predictions) -> dict[str, Any]:
 def together(
     first: Sequence[Sequence[Row]], other: Sequence[Sequence[Row]], classes: Sequence[str]
 ) -> tuple[Array, Array]:
-    """Confusions (S, P, C, C) of both, each repeated to as many seeds as both divide.
+    """Confusions (S, P, …) of both, each repeated to as many seeds as both divide.
 
     A mean over seeds is the same over the repeated ones, and seeds then pair.
     """
@@ -146,7 +152,8 @@ def p_of(difference: float, swapped: Array, people: int) -> float:
 
 def signs(one: Array, two: Array) -> Mapping[str, Any]:
     """On how many people the other run is right more often, and the exact two-sided sign test."""
-    gained = hits(two - one).sum((0, 2))  # of each person, over seeds and classes
+    right = hits(two - one)  # (S, P, …)
+    gained = right.sum((0, *range(2, right.ndim)))  # of each person, over seeds and classes
     better, worse = int((gained > 0).sum()), int((gained < 0).sum())
     decided, fewer = better + worse, min(better, worse)
     tail = sum(comb(decided, k) for k in range(fewer + 1)) / 2**decided

@@ -13,7 +13,8 @@ from train.bootstrap import count, intervals
 from train.config import FitConfig
 from train.finished import PREDICTIONS, Finished, finished
 from train.found import Found
-from train.scores import by_seed
+from train.scoring import scoring
+from train.seeds import by_seed
 
 SUFFIX = "-shuffled"
 FLAGS = (
@@ -58,20 +59,22 @@ def check_control(run: Finished, control: Finished | None) -> Iterator[Found]:
 
 
 def at_chance(control: Finished) -> Iterator[Found]:
-    """Compare the interval of UAR with chance."""
+    """Compare the interval of UAR, or of action units' balanced accuracy, with chance."""
     classes = control.predictions.classes
+    kind = scoring(classes)
     confusion = count(by_seed(control.predictions), classes).confusion
-    between = intervals(confusion, range(len(classes)))["UAR"]
-    chance = 1 / len(classes)
+    shown = kind.decided(confusion.sum((0, 1))).tolist()
+    between = intervals(confusion, shown, kind.of_counts)[kind.at_chance]
+    chance = kind.chance(len(classes))
     if between is None or between[0] <= chance <= between[1]:
         return
     low, high = between
     above = low > chance
     yield Found(
         "control",
-        f"{control.name}: with shuffled labels UAR is {low:.3f} to {high:.3f}, "
+        f"{control.name}: with shuffled labels {kind.at_chance} is {low:.3f} to {high:.3f}, "
         + (f"above chance {chance:.3f}: something leaks" if above else f"below {chance:.3f}"),
-        {"control": control.name, "UAR": [low, high], "chance": chance},
+        {"control": control.name, kind.at_chance: [low, high], "chance": chance},
         remark=not above,
     )
 

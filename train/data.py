@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from features.base import Array
-from features.console import USAGE, MerError
+from features.console import MerError
 from features.protocol import Protocol
 from features.store import Store
+from train.labels import encode, several
 from train.models.base import Input, Model
 
 REFERENCE_WIDTH = 224  # px of the crop that a scale which follows the width is told for
@@ -31,12 +32,12 @@ class Examples:
 
     Parameters
     ----------
-    classes : the distinct emotions, sorted
+    classes : the distinct emotions, sorted; or the protocol's, action units by number
     sample_id, dataset, subject, digest : (N,) str
     group : (N,) str
         ``dataset/subject``: a person. Subject 1 of two datasets is two people.
-    truth : (N,) int64
-        Position of the sample's emotion in `classes`.
+    truth : (N,) int64, or (N, C) int64
+        Position of the sample's emotion in `classes`; of action units, 1 where it shows one.
     inputs : (N, …) float32, one for each that the model takes
     left_out : how many samples the protocol does not take, or have no emotion
     differences : how the samples differ in number from what the protocol expects, and which
@@ -65,14 +66,8 @@ def read(paths: Sequence[Path], model: Model, protocol: Protocol) -> Examples:
     ------
     MerError
         If a store is damaged, a feature the model takes is in none or in two, stores disagree on
-        a label, or there are fewer than two subjects or two emotions.
+        a label, or there are fewer than two subjects or two labels.
     """
-    if protocol.several_labels:
-        raise MerError(
-            f"{protocol.name} gives a sample several labels; mer-train learns one",
-            "choose a protocol of classes: mer-features list protocols",
-            USAGE,
-        )
     with ExitStack() as opened:
         stores = [opened.enter_context(Store(path)) for path in paths]
         source = sources(stores, model)
@@ -89,8 +84,9 @@ def read(paths: Sequence[Path], model: Model, protocol: Protocol) -> Examples:
         group = np.array(
             [f"{d}/{s}" for d, s in zip(index["dataset"][kept], subjects, strict=True)], object
         )
-        check_labels(paths[0], index["sample_id"][kept], subjects, group, emotions)
+        check_labels(paths[0], index["sample_id"][kept], subjects, group, emotions, protocol)
         classes = protocol.classes or sorted(set(emotions))
+        check_classes(paths[0], classes, protocol)
         return Examples(
             classes=tuple(classes),
             sample_id=index["sample_id"][kept],
@@ -98,7 +94,7 @@ def read(paths: Sequence[Path], model: Model, protocol: Protocol) -> Examples:
             subject=subjects,
             digest=index["digest"][kept],
             group=group,
-            truth=np.array([classes.index(emotion) for emotion in emotions], np.int64),
+            truth=encode(emotions, classes),
             inputs=tuple(
                 torch.stack(
                     [prepare(store.read(one.feature, int(rows[store][i])), one) for i in kept]
@@ -211,7 +207,12 @@ def check_features(stores: Sequence[Store], model: Model) -> None:
 
 
 def check_labels(
-    path: Path, sample_id: Array, subjects: Array, groups: Array, emotions: Array
+    path: Path,
+    sample_id: Array,
+    subjects: Array,
+    groups: Array,
+    labels: Array,
+    protocol: Protocol,
 ) -> None:
     """Refuse samples from which no fold can be made."""
     if not all(subjects):
@@ -220,11 +221,22 @@ def check_labels(
             f"{path}: {len(nameless)} samples name no subject, first {nameless[0]}",
             "fill in the subject column of the manifest and run mer-features again",
         )
-    for what, found in (("subject", set(groups)), ("emotion", set(emotions))):
+    units = protocol.several_labels
+    told = ("label", "action_units", set(labels)) if units else ("emotion", "emotion", set(labels))
+    for what, column, found in (("subject", "subject", set(groups)), told):
         if len(found) < 2:
             names = ", ".join(sorted(found)) or "none"
             raise MerError(
                 f"{path}: {len(found)} {what}s among the {len(sample_id)} labelled samples "
                 f"({names}); at least 2 are needed",
-                f"give a store of more {what}s, or correct the {what} column of its manifest",
+                f"give a store of more {what}s, or correct the {column} column of its manifest",
             )
+
+
+def check_classes(path: Path, classes: Sequence[str], protocol: Protocol) -> None:
+    """Refuse emotions that are named as action units: a table of them would be read as units."""
+    if several(classes) and not protocol.several_labels:
+        raise MerError(
+            f"{path}: the emotions are named as action units ({', '.join(classes)})",
+            "put them into the manifest's column action_units, and take a protocol by them",
+        )

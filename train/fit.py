@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from features.base import digest
 from train import augment
 from train.config import CHANGES, FitConfig
+from train.loss import label_loss, rarity
 from train.models.base import Model
 
 Tensors = Mapping[str, Tensor]
@@ -110,7 +110,7 @@ def fit(
     Parameters
     ----------
     inputs : (n, …) float32 each, the training samples alone, n >= 2
-    truth : (n,) int64 in [0, classes), on the same device
+    truth : (n,) int64 in [0, classes), or (n, classes) of 0 and 1; on the same device
     seed : decides weights, dropout, order and how clips are changed; on one CPU thread the
         result is the same bit for bit
     start : an epoch and the state after it
@@ -184,11 +184,11 @@ def solved(
 def loss_of(
     network: nn.Module, inputs: Sequence[Tensor], truth: Tensor, weight: Tensor | None
 ) -> Tensor:
-    """What a step lowers: the network's own losses, or cross-entropy."""
+    """What a step lowers: the network's own losses, or cross-entropy of its labels."""
     own: Callable[..., Tensor] | None = getattr(network, "losses", None)
     if own is not None:
         return own(inputs, truth, weight)
-    return cross_entropy(network(*inputs), truth, weight)
+    return label_loss(network(*inputs), truth, weight)
 
 
 def optimizer_of(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
@@ -232,11 +232,14 @@ def weights(truth: Tensor, classes: int, kind: str) -> Tensor | None:
     Parameters
     ----------
     kind : "none", "balanced" (every class weighs the same: 1 / n) or "root" (1 / √n)
-        Scaled so that the samples weigh 1 on average; a class that is not there gets 0.
+        Scaled so that the samples weigh 1 on average; a class that is not there gets 0. Of
+        several labels: the weights of `rarity`, or their roots.
     """
     if kind == "none":
         return None
+    power = {"balanced": 1.0, "root": 0.5}[kind]
+    if truth.ndim == 2:
+        return rarity(truth) ** power
     counts = torch.bincount(truth, minlength=classes).to(torch.float32)
-    power = {"balanced": -1.0, "root": -0.5}[kind]
-    weight = torch.where(counts > 0, counts.clamp(min=1) ** power, 0.0)
+    weight = torch.where(counts > 0, counts.clamp(min=1) ** -power, 0.0)
     return weight * len(truth) / (weight * counts).sum()

@@ -1,7 +1,7 @@
 """Who is tested when: a rule that turns samples into folds, and the check that none leaks."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,13 +48,34 @@ def leave_one_dataset_out(group: Array) -> list[Fold]:
 
 
 def k_fold(group: Array, truth: Array, k: int) -> list[Fold]:
-    """Split the people into k parts, alike in classes; the same every time, whatever the seed."""
+    """Split the people into k parts, alike in classes; the same every time, whatever the seed.
+
+    Of several labels, alike in the rarest unit that a sample shows.
+    """
     people = len(set(group))
     if not 2 <= k <= people:
         raise MerError(f"{k} folds of {people} subjects", f"take 2 to {people}", USAGE)
-    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=0)
-    splits = splitter.split(np.zeros(len(group)), truth, group)
+    splits = people_apart(group, truth, k)
     return [Fold(f"fold{n}", train, test) for n, (train, test) in enumerate(splits, start=1)]
+
+
+def people_apart(group: Array, truth: Array, k: int) -> Iterator[tuple[Array, Array]]:
+    """Rows to train on and to test on, k times."""
+    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=0)
+    strata = truth if truth.ndim == 1 else rarest(truth, k)
+    return splitter.split(np.zeros(len(group)), strata, group)
+
+
+def rarest(truth: Array, k: int) -> Array:
+    """Find the unit of each sample that the fewest others show, (N, C) -> (N,).
+
+    C for none, and for a unit that is the rarest of fewer than k samples: they cannot be spread.
+    """
+    samples, units = truth.shape
+    seen = np.where(truth == 1, truth.sum(0), samples + 1)
+    found = np.where(truth.any(1), seen.argmin(1), units)
+    few = np.bincount(found, minlength=units + 1) < k
+    return np.where(few[found], units, found)
 
 
 def folds(group: Array, truth: Array, digest: Array, split: str = LOSO) -> list[Fold]:
@@ -63,7 +84,7 @@ def folds(group: Array, truth: Array, digest: Array, split: str = LOSO) -> list[
     Parameters
     ----------
     group : (N,) str, the person of each sample, ``dataset/subject``
-    truth : (N,) int64, the class of each sample
+    truth : (N,) int64, the class of each sample; or (N, C) of 0 and 1, the units that it shows
     digest : (N,) str, the store's digest of each sample's arrays
     split : ``loso``, ``dataset`` (leave one out), or ``5-fold`` and its kin
 
@@ -103,8 +124,7 @@ def validation(fold: Fold, group: Array, truth: Array, parts: int) -> Fold:
             f"give --validation at most {people}, or 0 for none",
             USAGE,
         )
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=0)
-    kept, held = next(splitter.split(fold.train[:, None], truth[fold.train], group[fold.train]))
+    kept, held = next(people_apart(group[fold.train], truth[fold.train], parts))
     return Fold(f"{fold.name}, validation", fold.train[kept], fold.train[held])
 
 

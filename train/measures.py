@@ -1,6 +1,7 @@
 """The measures, from counts: thousands of draws are scored at once.
 
-The figures that are reported are scikit-learn's (scores.py); these are for their intervals.
+The figures that are reported are scikit-learn's (scores.py, unit_scores.py); these are for their
+intervals.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from features.base import Array
 
 MEASURES = ("accuracy", "UF1", "UAR", "weighted F1")
+UNIT_MEASURES = ("F1", "two-class F1", "balanced accuracy")
 
 
 def measures(confusion: Array, shown: Sequence[int]) -> dict[str, Array]:
@@ -33,6 +35,25 @@ def measures(confusion: Array, shown: Sequence[int]) -> dict[str, Array]:
         share((n * each).sum(-1), total),
     )
     return dict(zip(MEASURES, found, strict=True))
+
+
+def unit_measures(confusion: Array, shown: Sequence[int]) -> dict[str, Array]:
+    """F1, F1 of both sides, and the mean recall of both sides, each a mean over units.
+
+    Parameters
+    ----------
+    confusion : (…, U, 2, 2), of each unit: truth in rows, not shown and shown
+    shown : the units that the means are over
+
+    Returns
+    -------
+    name -> (…), each in [0, 1]; 0 of no unit at all
+    """
+    chosen = confusion[..., shown, :, :]
+    sides = f1(chosen)
+    each = sides[..., 1], sides.mean(-1), recall(chosen).mean(-1)
+    found = (values.sum(-1) / max(1, len(shown)) for values in each)
+    return dict(zip(UNIT_MEASURES, found, strict=True))
 
 
 def f1(confusion: Array) -> Array:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from features.base import Array
+from train.labels import THRESHOLD
 from train.predict import predict
 
 
@@ -43,7 +44,7 @@ class Oracle:
     Parameters
     ----------
     inputs : (n, …) float32 each, the test samples
-    truth : (n,) int64
+    truth : (n,) int64, or (n, classes) of 0 and 1
     """
 
     def __init__(self, inputs: Sequence[Tensor], truth: Tensor) -> None:
@@ -54,8 +55,8 @@ class Oracle:
 
     def watch(self, epoch: int, network: nn.Module) -> None:
         """Keep an epoch if it is better than all before; leaves no trace in the fit."""
-        found = predict(network, self._inputs)
-        hits = int((found.argmax(1) == self._truth).sum())
+        found = predict(network, self._inputs, self._truth.ndim == 2)
+        hits = right(found, self._truth)
         if not self.hits or hits > max(self.hits):
             self.epoch, self.probabilities = epoch, found
         self.hits.append(hits)
@@ -73,3 +74,10 @@ class Oracle:
         self.epoch, self.hits = int(state["oracle.epoch"]), state["oracle.hits"].tolist()
         self.probabilities = state["oracle.probabilities"]
         return {name: value for name, value in state.items() if not name.startswith("oracle.")}
+
+
+def right(probabilities: Tensor, truth: Tensor) -> int:
+    """How many samples are told rightly; of several labels, how many units of all samples."""
+    if truth.ndim == 2:
+        return int(((probabilities > THRESHOLD) == truth.bool()).sum())
+    return int((probabilities.argmax(1) == truth).sum())

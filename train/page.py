@@ -24,9 +24,10 @@ from train.chart import axes, band, curve
 from train.compare import compare
 from train.curves import Point, accuracies, losses
 from train.finished import Finished
-from train.measures import MEASURES
+from train.labels import several
 from train.paper import Scored
 from train.predictions import Predictions
+from train.scoring import Scoring, scoring
 from train.written import comma_separated, latex
 
 REPORT = "report.html"
@@ -61,13 +62,15 @@ def run_page(
     return render(
         "run.html.jinja",
         title=run.name,
+        measures=kind_of(one).names,
+        units=several(run.predictions.classes),
         run=run,
         scores=scores,
         audit=audit,
         model=paper.facts(one)[0],
         control=shuffled(run.told),
         table=table([one, *others]),
-        basis=tables.basis(scores["counts"]),
+        basis=tables.basis(scores["counts"], tables.what(scores)),
         subjects=hardest_first(scores["per_subject"]),
         curves=drawn(curves, run.predictions),
         facts=facts(run.told),
@@ -83,6 +86,7 @@ def comparison_page(runs: Sequence[Audited]) -> str:
     return render(
         "comparison.html.jinja",
         title=f"{len(runs)} runs",
+        measures=kind_of(runs[0].scored).names,
         runs=runs,
         first=first,
         table=table([one.scored for one in runs]),
@@ -102,12 +106,14 @@ def link(run: Finished, page: Path) -> str:
 def table(runs: Sequence[Scored]) -> dict[str, Any]:
     """What the template shows of the table of scores, and the same for papers and programs."""
     lines = paper.lines(runs)
-    words = paper.written(lines)
-    chances = sorted({one.scores["chance"]["UAR"] for one in runs})
+    kind = kind_of(runs[0])
+    words = paper.written(lines, kind.names)
+    chances = {one.scores["chance"].get(kind.at_chance) for one in runs} - {None}
     return {
         "lines": lines,
         "sources": list(words.notes),
-        "chance": ", ".join(map(tables.percent, chances)),
+        "chance": ", ".join(map(tables.percent, sorted(chances))),
+        "at_chance": kind.at_chance,
         "intervals": tables.intervals(runs[0].scores["bootstrap"]),
         "oracle": any("oracle" in one.scores for one in runs),
         "texts": [
@@ -115,6 +121,11 @@ def table(runs: Sequence[Scored]) -> dict[str, Any]:
             ("LaTeX", "table.tex", latex(words) + "\n"),
         ],
     }
+
+
+def kind_of(one: Scored) -> Scoring:
+    """How a run is measured; a page is of its first run's kind."""
+    return scoring(one.run.predictions.classes)
 
 
 def hardest_first(per_subject: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -199,7 +210,7 @@ def render(template: str, **told: Any) -> str:
         "points": tables.points, "part": part, "uri": uri,
         "between_points": partial(tables.between, write=tables.points),
     }  # fmt: skip
-    return room.get_template(template).render(measures=MEASURES, **told)
+    return room.get_template(template).render(**told)
 
 
 def obeying_nobody(value: object) -> object:

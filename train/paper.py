@@ -1,7 +1,7 @@
 """The one table of a paper: what was published, the majority, the runs, and their oracles.
 
 row      published, a figure of somebody else's      its source is a note
-         majority    of every set of samples there is among the runs
+         majority    of every set of samples there is among the runs; of action units, always too
          run         after the last epoch, with its interval over subjects
          oracle      each fold at the epoch best on its own test subject: no result
 """
@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from train.finished import Finished
-from train.measures import MEASURES
 from train.published import everything
 from train.scores import scores
 from train.standings import tested
 from train.tables import ORACLE, between, percent, spread
 from train.written import Written
 
-COLUMNS = ("run", "model", "protocol", "N", *(c for m in MEASURES for c in (m, f"{m}, 95 %")))
+COLUMNS = ("run", "model", "protocol", "N")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,9 @@ def lines(runs: Sequence[Scored]) -> list[Line]:
             found.append(Line("oracle", name, *of, one.scores["oracle"]))
         majority = Line("majority", "majority", "", protocol, samples, one.scores["majority"])
         majorities.setdefault(tested(one.run.predictions), majority)
+        if "always" in one.scores:
+            always = Line("majority", "always", "", protocol, samples, one.scores["always"])
+            majorities.setdefault((tested(one.run.predictions), "always"), always)
     wanted = dict.fromkeys(facts(one)[:2] for one in runs)
     return [*cited(wanted), *majorities.values(), *found]
 
@@ -106,16 +108,17 @@ def sources(table: Sequence[Line]) -> list[str]:
     return list(dict.fromkeys(line.source for line in table if line.source))
 
 
-def written(table: Sequence[Line]) -> Written:
+def written(table: Sequence[Line], measures: Sequence[str]) -> Written:
     """The rows in words, percent with one decimal."""
     notes = sources(table)
     rows = []
     for line in table:
         note = f" [{notes.index(line.source) + 1}]" if line.source else ""
         samples = "" if line.samples is None else str(line.samples)
-        cells = [cell for name in MEASURES for cell in words(line.figures.get(name))]
+        cells = [cell for name in measures for cell in words(line.figures.get(name))]
         rows.append((line.name + note, line.model, line.protocol, samples, *cells))
-    return Written("percent; 95 %: subjects drawn again", COLUMNS, tuple(rows), tuple(notes))
+    columns = (*COLUMNS, *(c for name in measures for c in (name, f"{name}, 95 %")))
+    return Written("percent; 95 %: subjects drawn again", columns, tuple(rows), tuple(notes))
 
 
 def words(figure: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
-    """Probabilities of the classes, (n, classes) float32 on the CPU; no batch statistics."""
+def predict(network: nn.Module, inputs: Sequence[Tensor], several: bool = False) -> Tensor:
+    """Probabilities of the classes, (n, classes) float32 on the CPU; no batch statistics.
+
+    Parameters
+    ----------
+    several : a sample may show several, so that each has a probability of its own
+    """
     network.eval()
-    return network(*inputs).softmax(1).cpu()
+    logits = network(*inputs)
+    return (logits.sigmoid() if several else logits.softmax(1)).cpu()

@@ -1,13 +1,19 @@
-"""The table of predictions: a row a test sample and seed. Every figure comes from it alone."""
+"""The table of predictions: a row a test sample and seed. Every figure comes from it alone.
+
+Where all classes are action units, p_AU1, p_AU2 …, a sample may show several of them: truth and
+prediction are then units joined by +, or none; and each has a probability of its own.
+"""
 
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.console import MerError
 from features.disk import write_durably
+from features.protocol import NONE
+from train.labels import in_order, several, shown
 
 BEFORE = ("run", "seed", "fold", "sample_id", "dataset", "subject", "truth", "prediction")
 AFTER = ("epoch",)
@@ -20,8 +26,8 @@ class Row:
 
     Parameters
     ----------
-    truth, prediction : names of emotions
-    probabilities : one for each class, in the order of the classes
+    truth, prediction : names of emotions; or action units by number, joined by +, or none
+    probabilities : one for each class, in the order of the classes; of units, not of sum 1
     epoch : the epoch the prediction is of, counted from 1: the last one
     """
 
@@ -43,7 +49,7 @@ class Predictions:
 
     Parameters
     ----------
-    classes : names of emotions, in the order of the probabilities
+    classes : names of emotions or of action units, in the order of the probabilities
     rows : sorted by (seed, sample_id)
     """
 
@@ -77,7 +83,7 @@ def read(path: Path) -> Predictions:
     ------
     MerError
         If it is no such table: a column is missing, a cell does not read, a truth is not
-        among the classes, a sample stands twice in a seed, or seeds differ in their samples.
+        of the classes, a sample stands twice in a seed, or seeds differ in their samples.
     """
     found = read_as_is(path)
     check_samples(path, found.rows)
@@ -90,7 +96,7 @@ def read_as_is(path: Path) -> Predictions:
     Raises
     ------
     MerError
-        If a column is missing, a cell does not read, or a truth is not among the classes.
+        If a column is missing, a cell does not read, or a truth is not of the classes.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -102,6 +108,8 @@ def read_as_is(path: Path) -> Predictions:
     except (UnicodeDecodeError, csv.Error) as error:
         raise bad(path, f"not readable as CSV ({error})") from error
     check_names(path, rows, classes)
+    if several(classes):
+        rows = [by_number(row) for row in rows]
     rows.sort(key=lambda row: (row.seed, row.sample_id))
     return Predictions(classes, tuple(rows))
 
@@ -138,17 +146,37 @@ def parse(path: Path, lines: Iterator[Mapping[str, str]], classes: Sequence[str]
 
 
 def check_names(path: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
-    """Refuse a table without rows, or of emotions that are not among its classes."""
+    """Refuse a table without rows, or of labels that are not of its classes."""
     if not rows:
         raise bad(path, "no predictions, only a header")
+    units = several(classes)
     for row in rows:
         for what, name in (("truth", row.truth), ("prediction", row.prediction)):
-            if name not in classes:
+            if units:
+                check_units(path, row.sample_id, what, name, classes)
+            elif name not in classes:
                 raise bad(
                     path,
                     f"sample {row.sample_id}: {what} {name!r} is not among the classes "
                     f"{', '.join(classes)}",
                 )
+
+
+def check_units(path: Path, sample_id: str, what: str, label: str, classes: Sequence[str]) -> None:
+    """Refuse a label that is not of units among the classes, each once, or none of them."""
+    units = shown(label)
+    if len(set(units)) < len(units) or not set(units) <= set(classes):
+        raise bad(
+            path,
+            f"sample {sample_id}: {what} {label!r} is neither {NONE!r} nor some of "
+            f"{', '.join(classes)}, joined by +",
+        )
+
+
+def by_number(row: Row) -> Row:
+    """The row with its units in the order of their numbers, whoever wrote it."""
+    truth, prediction = (in_order(shown(label)) for label in (row.truth, row.prediction))
+    return replace(row, truth=truth, prediction=prediction)
 
 
 def check_samples(path: Path, rows: Sequence[Row]) -> None:

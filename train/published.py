@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from train.measures import MEASURES
+from train.measures import MEASURES, UNIT_MEASURES
 
 FILE = Path(__file__).with_name("published.toml")
 
@@ -46,8 +46,9 @@ def everything() -> tuple[Published, ...]:
 
 def parse(entry: Mapping[str, Any]) -> Published:
     """Turn an entry of the file into what it says."""
-    figures = {name: entry[name] for name in MEASURES if name in entry}
-    words = {name: value for name, value in entry.items() if name not in (*MEASURES, "N")}
+    measures = (*MEASURES, *UNIT_MEASURES)
+    figures = {name: entry[name] for name in measures if name in entry}
+    words = {name: value for name, value in entry.items() if name not in (*measures, "N")}
     return Published(**words, samples=entry.get("N"), figures=figures)
 
 

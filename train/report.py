@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from features.console import INTEGRITY, USAGE, MerError, Rim, examples, printable
-from train.measures import MEASURES
+from train.measures import MEASURES, UNIT_MEASURES
 
 EXAMPLE = examples(
     "mer-report score runs/demo",
@@ -116,8 +116,8 @@ def compare(first: Path, others: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("runs", type=RUN, nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--measure",
-    type=click.Choice(MEASURES),
-    default="UF1",
+    type=click.Choice([*MEASURES, *UNIT_MEASURES]),
+    show_default="UF1; F1 of action units",
     help="What to tabulate.",
 )
 @click.option(
@@ -127,12 +127,14 @@ def compare(first: Path, others: tuple[Path, ...], as_json: bool) -> None:
     default="text",
     help="How to write it.",
 )
-def table(runs: tuple[Path, ...], measure: str, style: str) -> None:
+def table(runs: tuple[Path, ...], measure: str | None, style: str) -> None:
     """Set RUNs beside what was published for their model and protocol."""
     from train.finished import finished
-    from train.standings import standings, written
+    from train.standings import measure_of, standings, written
 
-    rows = standings([finished(path) for path in runs], measure)
+    found = [finished(path) for path in runs]
+    measure = measure_of(found, measure)
+    rows = standings(found, measure)
     if style == "json":
         print_json({"measure": measure, "rows": rows})
         return

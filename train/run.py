@@ -39,6 +39,8 @@ from train.control import beside
 from train.data import Examples, read
 from train.finished import Finished
 from train.folds import LOSO, Fold, folds, validation
+from train.labels import predicted, word
+from train.loss import check_losses
 from train.models import base
 from train.models.base import Model
 from train.oracle import Answer
@@ -116,7 +118,9 @@ def run(
     check_planes(request, model)
     backbone = check_backbone(request, model)
     check_fit(request, model)
-    examples = read(request.features, model, load_protocol(request.protocol))
+    protocol = load_protocol(request.protocol)
+    check_losses(request.model, model, protocol)
+    examples = read(request.features, model, protocol)
     made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
     stores = [describe(path) for path in request.features]
@@ -250,8 +254,8 @@ def tabulate(
             sample_id=examples.sample_id[i],
             dataset=examples.dataset[i],
             subject=examples.subject[i],
-            truth=names[task.truth[i]],
-            prediction=names[int(probabilities.argmax())],
+            truth=word(task.truth[i], names),
+            prediction=predicted(probabilities, names),
             probabilities=tuple(float(str(value)) for value in probabilities),  # shortest text
             epoch=epoch,
         )
@@ -301,7 +305,8 @@ def check_backbone(request: Request, model: Model) -> dict[str, str] | None:
 def course(task: Task, answer: Answer) -> list[curves.Point]:
     """How one fit went."""
     losses, hits = answer.losses, answer.oracle_hits
-    return curves.points(task.seed, task.fold, losses, hits, len(task.test))
+    asked = task.truth[task.test].size  # of several labels, every one of every sample
+    return curves.points(task.seed, task.fold, losses, hits, asked)
 
 
 def self_audit(run: Finished, features: Sequence[Path]) -> Audit:

@@ -8,27 +8,26 @@ Only within one dataset of several are classes left out that this dataset does n
     UF1 = mean over classes of 2 TP / (2 TP + FP + FN)      UAR = mean over classes of TP / n
 
 See et al., "MEGC 2019 - the second facial micro-expressions grand challenge", FG 2019.
-Intervals: bootstrap.py.
+Intervals: bootstrap.py. Action units, of which a sample shows several: unit_scores.py.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
 from features.base import Array
 from features.console import MerError
-from train import bootstrap
+from train import bootstrap, unit_scores
 from train import measures as of_counts
+from train.labels import several
 from train.measures import MEASURES
 from train.predictions import Predictions, Row
-
-Seeds = Sequence[Sequence[Row]]
+from train.seeds import Seeds, by_seed, most_frequent, over_seeds
 
 
 def scores(predictions: Predictions, oracle: Predictions | None = None) -> dict[str, Any]:
@@ -45,6 +44,7 @@ def scores(predictions: Predictions, oracle: Predictions | None = None) -> dict[
         ``network``, ``majority``, ``oracle``: measure -> {mean, sd, seeds, interval}; sd is
         None for a single seed, interval (low, high) is None for a single subject.
         ``confusion``: rows truth, columns prediction, summed over seeds.
+        Of action units, as `unit_scores.scores` says.
 
     Raises
     ------
@@ -54,16 +54,11 @@ def scores(predictions: Predictions, oracle: Predictions | None = None) -> dict[
     """
     classes = list(predictions.classes)
     seeds = by_seed(predictions)
+    of_labels = unit_scores.scores if several(classes) else of_classes
     found = {
         "counts": counts(predictions),
         "classes": classes,
-        "chance": {"UAR": 1 / len(classes)},
-        "network": pooled(seeds, classes),
-        "majority": pooled([constant(rows) for rows in seeds], classes),
-        "per_dataset": per_dataset(seeds, classes),
-        "per_class": per_class(seeds, classes),
-        "per_subject": per_subject(seeds),
-        "confusion": confusion(seeds, classes),
+        **of_labels(seeds, classes),
         "bootstrap": {
             "over": "subjects", "draws": bootstrap.DRAWS, "level": bootstrap.LEVEL,
             "seed": bootstrap.SEED,
@@ -71,13 +66,22 @@ def scores(predictions: Predictions, oracle: Predictions | None = None) -> dict[
     }  # fmt: skip
     if oracle is not None:
         check_oracle(predictions, oracle)
-        found["oracle"] = pooled(by_seed(oracle), classes)
+        again = unit_scores.pooled if several(classes) else pooled
+        found["oracle"] = again(by_seed(oracle), classes)
     return found
 
 
-def by_seed(predictions: Predictions) -> list[list[Row]]:
-    """Rows of each seed, seeds ascending."""
-    return [predictions.of(seed) for seed in predictions.seeds()]
+def of_classes(seeds: Seeds, classes: Sequence[str]) -> dict[str, Any]:
+    """What is reported of one class a sample."""
+    return {
+        "chance": {"UAR": 1 / len(classes)},
+        "network": pooled(seeds, classes),
+        "majority": pooled([constant(rows) for rows in seeds], classes),
+        "per_dataset": per_dataset(seeds, classes),
+        "per_class": per_class(seeds, classes),
+        "per_subject": per_subject(seeds),
+        "confusion": confusion(seeds, classes),
+    }
 
 
 def counts(predictions: Predictions) -> dict[str, Any]:
@@ -112,19 +116,7 @@ def majority(rows: Sequence[Row]) -> list[str]:
     That is the majority of what its fold trained on; the first class by name of several
     equal ones. Anything worth its name beats it.
     """
-    folds = np.array([row.fold for row in rows], object)
-    truth = np.array([row.truth for row in rows], object)
-    guess = np.empty_like(truth)
-    for fold in sorted(set(folds)):
-        others = truth[folds != fold]
-        if not len(others):
-            raise MerError(
-                f"seed {rows[0].seed} has the single fold {fold}: no majority to compare with",
-                "score a run of two or more folds",
-            )
-        constant = DummyClassifier(strategy="most_frequent").fit(others[:, None], list(others))
-        guess[folds == fold] = constant.predict(truth[folds == fold][:, None])
-    return list(guess)
+    return list(most_frequent(rows, np.array([row.truth for row in rows], object)))
 
 
 def constant(rows: Sequence[Row]) -> list[Row]:
@@ -230,17 +222,3 @@ def per_subject(seeds: Seeds) -> dict[str, Any]:
 def fixed(classes: Sequence[str], average: str | None) -> dict[str, Any]:
     """Arguments by which no class drops out of a metric."""
     return {"labels": list(classes), "average": average, "zero_division": 0}
-
-
-def over_seeds(
-    values: Iterable[float], interval: tuple[float, float] | None = None
-) -> dict[str, Any]:
-    """Mean, sample standard deviation (n - 1; none of a single seed), and interval."""
-    values = [float(value) for value in values]
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {
-        "mean": float(np.mean(values)),
-        "sd": sd,
-        "seeds": values,
-        "interval": None if interval is None else list(interval),
-    }

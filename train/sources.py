@@ -99,7 +99,7 @@ def samples_of(
             f"is of {clip.dataset}/{clip.subject}, here of {person(one)}",
             {"samples": moved},
         )
-    if protocol is None or protocol.several_labels:
+    if protocol is None:
         return
     labels = {sample: label_of(protocol, sample, clip) for sample, clip in known.items()}
     everywhere = {sample for sample in known if in_all(sample, known[sample], sources)}

@@ -3,18 +3,42 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from features.console import USAGE, MerError
 from train.finished import Finished
 from train.predictions import Predictions
 from train.published import Published, published
 from train.scores import scores
+from train.scoring import scoring
 from train.tables import ORACLE, between, percent, spread
 from train.written import Written
 
 COLUMNS = ("run", "model", "protocol", "N", "published", "ours, last epoch", "95 %", ORACLE)
 
 
+def measure_of(runs: Sequence[Finished], asked: str | None) -> str:
+    """The measure to tabulate: the one asked for, else that of the runs' kind of labels.
+
+    Raises
+    ------
+    MerError
+        Exit code 2: a run is not measured so.
+    """
+    kinds = [scoring(run.predictions.classes) for run in runs]
+    measure = asked or kinds[0].tabled
+    for run, kind in zip(runs, kinds, strict=True):
+        if measure not in kind.names:
+            raise MerError(
+                f"{run.name} has no {measure}; it has {', '.join(kind.names)}",
+                "take another --measure, and runs of classes and of action units apart",
+                USAGE,
+            )
+    return measure
+
+
 def standings(runs: Sequence[Finished], measure: str) -> list[dict[str, Any]]:
-    """A row a run, and first a row of the majority for every set of samples among them.
+    """A row a run, and first the majority for every set of samples among them.
+
+    Of action units, all of them always stands beside the majority.
 
     Returns
     -------
@@ -22,7 +46,7 @@ def standings(runs: Sequence[Finished], measure: str) -> list[dict[str, Any]]:
         ``ours``, ``oracle``: {mean, sd, seeds, interval}; ``oracle`` may be None.
         ``published``: list of {value, samples, source}.
     """
-    majorities: dict[Any, dict[str, Any]] = {}
+    constants: dict[Any, dict[str, Any]] = {}
     rows = []
     for run in runs:
         found = scores(run.predictions, run.oracle)
@@ -39,14 +63,16 @@ def standings(runs: Sequence[Finished], measure: str) -> list[dict[str, Any]]:
                 "oracle": found["oracle"][measure] if "oracle" in found else None,
             }
         )
-        majorities.setdefault(
-            tested(run.predictions),
-            {
-                "run": "majority", "model": None, **both, "published": [],
-                "ours": found["majority"][measure], "oracle": None,
-            },
-        )  # fmt: skip
-    return [*majorities.values(), *rows]
+        for name in ("majority", "always"):
+            if name in found:
+                constants.setdefault(
+                    (tested(run.predictions), name),
+                    {
+                        "run": name, "model": None, **both, "published": [],
+                        "ours": found[name][measure], "oracle": None,
+                    },
+                )  # fmt: skip
+    return [*constants.values(), *rows]
 
 
 def tested(predictions: Predictions) -> Hashable:

@@ -13,21 +13,21 @@ import numpy as np
 from train.bootstrap import count
 from train.finished import Finished
 from train.found import Found
-from train.measures import MEASURES, measures
 from train.predictions import Predictions, Row
-from train.scores import by_seed
+from train.scoring import scoring
+from train.seeds import by_seed
 
 COARSEST = 0.005  # a figure of two decimals; 0.7 may have been 0.70
 
 
 def figures(run: Finished) -> Iterator[Found]:
     """Figures that the pooled predictions do not give."""
-    given = stated(run.told)
+    seeds, classes = by_seed(run.predictions), run.predictions.classes
+    given = stated(run.told, scoring(classes).names)
     if not given:
         sentence = "no figures are stated, so none were compared"
         yield Found("figure", sentence, {}, remark=True)
         return
-    seeds, classes = by_seed(run.predictions), run.predictions.classes
     for name, value in given.items():
         pooled = over_seeds(name, seeds, classes)
         if close(value, pooled.mean()):
@@ -46,12 +46,12 @@ def figures(run: Finished) -> Iterator[Found]:
         )
 
 
-def stated(told: Mapping[str, Any]) -> dict[str, Decimal]:
-    """The figures that a run states, in [0, 1], with the digits they are written with."""
+def stated(told: Mapping[str, Any], names: Sequence[str]) -> dict[str, Decimal]:
+    """The figures of these names that a run states, in [0, 1], with the digits as written."""
     scores = told.get("scores")
     network = scores.get("network") if isinstance(scores, Mapping) else None
     found: dict[str, Decimal] = {}
-    for name in MEASURES:
+    for name in names:
         value = network.get(name) if isinstance(network, Mapping) else told.get(name)
         value = value.get("mean") if isinstance(value, Mapping) else value
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -70,7 +70,7 @@ def close(value: Decimal, true: float) -> bool:
 def over_seeds(name: str, seeds: Sequence[Sequence[Row]], classes: Sequence[str]) -> Any:
     """A measure of the pooled predictions of each seed, (S,)."""
     confusion = count(seeds, classes).confusion.sum(1)
-    return measures(confusion, range(len(classes)))[name]
+    return scoring(classes).of_counts(confusion, range(len(classes)))[name]
 
 
 def how(name: str, value: Decimal, run: Finished) -> str:
@@ -101,13 +101,13 @@ def of_folds(name: str, seeds: Sequence[Sequence[Row]], classes: Sequence[str], 
     own : leave out classes that a fold neither shows nor predicts, as scikit-learn does
     """
     found = []
+    kind = scoring(classes)
     for rows in seeds:
         folds: dict[str, list[Row]] = {}
         for row in rows:
             folds.setdefault(row.fold, []).append(row)
         for part in folds.values():
             confusion = count([part], classes).confusion.sum(1)[0]
-            there = np.flatnonzero(confusion.sum(0) + confusion.sum(1))
-            shown = there.tolist() if own else range(len(classes))
-            found.append(float(measures(confusion, shown)[name]))
+            shown = kind.seen(confusion).tolist() if own else range(len(classes))
+            found.append(float(kind.of_counts(confusion, shown)[name]))
     return float(np.mean(found))

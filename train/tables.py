@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
-from train.measures import MEASURES
+from train.labels import several
 from train.written import Written
 
 ORACLE = "oracle (test-selected)"
@@ -23,10 +23,20 @@ def show(scores: Mapping[str, Any], title: str) -> None:
     tables = [overall(scores), per_class(scores)]
     if len(scores["per_dataset"]) > 1:
         tables.insert(1, per_dataset(scores))
-    tables.append(confusion(scores))
-    out(title, *tables, basis(scores["counts"]), intervals(scores["bootstrap"]))
+    units = several(scores["classes"])
+    tables.append(decisions(scores) if units else confusion(scores))
+    out(title, *tables, basis(scores["counts"], what(scores)), intervals(scores["bootstrap"]))
+    if unseen := [
+        name for name in scores["classes"] if units and not scores["per_class"][name]["n"]
+    ]:
+        out(f"nobody shows {', '.join(unseen)}: counts as 0")
     if "oracle" in scores:
         out(WARNING)
+
+
+def what(scores: Mapping[str, Any]) -> str:
+    """What is told apart, in words."""
+    return "action units" if several(scores["classes"]) else "classes"
 
 
 def out(*parts: RenderableType) -> None:
@@ -46,17 +56,19 @@ def table_of(*columns: str) -> Table:
 
 def overall(scores: Mapping[str, Any]) -> Table:
     """Each measure beside its interval and what needs no network."""
-    oracle = scores.get("oracle")
+    oracle, always = scores.get("oracle"), scores.get("always")
     table = table_of(
-        "pooled over folds", "network", "95 %", "majority", "chance", *([ORACLE] if oracle else [])
-    )
-    for name in MEASURES:
-        network, chance = scores["network"][name], scores["chance"].get(name)
+        "pooled over folds", "network", "95 %", "majority", *(["always"] if always else []),
+        "chance", *([ORACLE] if oracle else []),
+    )  # fmt: skip
+    for name, network in scores["network"].items():
+        chance = scores["chance"].get(name)
         table.add_row(
             name,
             spread(network),
             between(network),
             spread(scores["majority"][name]),
+            *([spread(always[name])] if always else []),
             "" if chance is None else percent(chance),
             *([spread(oracle[name])] if oracle else []),
         )
@@ -65,10 +77,11 @@ def overall(scores: Mapping[str, Any]) -> Table:
 
 def per_dataset(scores: Mapping[str, Any]) -> Table:
     """The measures on each dataset's samples."""
-    pairs = [column for name in MEASURES for column in (name, "95 %")]
-    table = table_of("dataset", "n", "subjects", "classes", *pairs)
+    pairs = [column for name in scores["network"] for column in (name, "95 %")]
+    what = "units" if several(scores["classes"]) else "classes"
+    table = table_of("dataset", "n", "subjects", what, *pairs)
     for dataset, row in scores["per_dataset"].items():
-        figures = [row["network"][name] for name in MEASURES]
+        figures = [row["network"][name] for name in scores["network"]]
         cells = [cell for figure in figures for cell in (spread(figure), between(figure))]
         counts = (row["samples"], row["subjects"], len(row["classes"]))
         table.add_row(dataset, *map(str, counts), *cells)
@@ -76,8 +89,9 @@ def per_dataset(scores: Mapping[str, Any]) -> Table:
 
 
 def per_class(scores: Mapping[str, Any]) -> Table:
-    """F1 and recall of each emotion."""
-    table = table_of("emotion", "n", "F1", "95 %", "recall", "95 %")
+    """F1 and recall of each emotion or unit."""
+    what = "unit" if several(scores["classes"]) else "emotion"
+    table = table_of(what, "n", "F1", "95 %", "recall", "95 %")
     for name, row in scores["per_class"].items():
         figures = [row["F1"], row["recall"]]
         cells = [cell for figure in figures for cell in (spread(figure), between(figure))]
@@ -98,6 +112,14 @@ def confusion(scores: Mapping[str, Any]) -> Table:
     table = table_of("truth \\ predicted", *scores["classes"])
     for name, row in zip(scores["classes"], scores["confusion"], strict=True):
         table.add_row(name, *map(str, row))
+    return table
+
+
+def decisions(scores: Mapping[str, Any]) -> Table:
+    """How each unit was decided, all seeds together."""
+    table = table_of("unit", "found", "missed", "false", "rightly none")
+    for name, ((none, false), (missed, found)) in scores["confusion"].items():
+        table.add_row(name, *map(str, (found, missed, false, none)))
     return table
 
 
@@ -149,11 +171,11 @@ def networks(rows: Iterable[tuple[str, str, str, str]]) -> Table:
     return table
 
 
-def basis(counts: Mapping[str, Any]) -> str:
+def basis(counts: Mapping[str, Any], what: str = "classes") -> str:
     """Say in one line what the figures rest on."""
     epochs = ", ".join(map(str, counts["epochs"]))
     return (
-        f"{counts['samples']} samples, {counts['subjects']} subjects, {counts['classes']} classes"
+        f"{counts['samples']} samples, {counts['subjects']} subjects, {counts['classes']} {what}"
         f" · {counts['folds']} folds × {counts['seeds']} seeds, {epochs} epochs"
     )
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,7 +66,7 @@ class Task:
 
     Parameters
     ----------
-    truth : (N,) int64, labels of all samples under this seed
+    truth : (N,) int64, or (N, classes) of 0 and 1; labels of all samples under this seed
     train, test : rows of the inputs
     inner : training rows split again by people, to choose the epoch on; None: the last counts
     """
@@ -146,7 +147,7 @@ def fit_and_predict(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
         losses.add,
         until,
     )
-    probabilities = checked(task, predict(network, asked).numpy())
+    probabilities = checked(task, predict(network, asked, truth.ndim == 2).numpy())
     answer = Answer(
         until, probabilities, oracle.epoch, oracle.probabilities.numpy(), tuple(losses.each),
         tuple(oracle.hits),
@@ -170,7 +171,9 @@ def chosen_epoch(job: Job, inputs: Sequence[Tensor], task: Task) -> int:
 
 def checked(task: Task, probabilities: Array) -> Array:
     """Refuse what a diverged network says."""
-    if not (abs(probabilities.sum(1) - 1) < 1e-3).all():  # NaN compares false
+    several = task.truth.ndim == 2
+    sound = np.isfinite(probabilities) if several else abs(probabilities.sum(1) - 1) < 1e-3
+    if not sound.all():  # NaN compares false
         raise MerError(
             f"fold {task.fold}, seed {task.seed}: the fit diverged, its output is no number",
             "lower --learning-rate",

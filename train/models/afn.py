@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from train.config import FitConfig
+from train.loss import label_loss
 from train.models.base import Input, Model
 from train.models.streams import stream
 from train.planes import IMAGE
@@ -66,6 +66,8 @@ class AFN(nn.Module):
     smoothing : share of a label that is spread over all classes
     """
 
+    several_labels = True
+
     def __init__(
         self,
         classes: int,
@@ -99,7 +101,7 @@ class AFN(nn.Module):
         Parameters
         ----------
         inputs : TRDI and MIDI
-        truth : (B,) int64
+        truth : (B,) int64, or (B, classes) of 0 and 1
         weight : (classes,) or None
 
         Returns
@@ -109,9 +111,7 @@ class AFN(nn.Module):
         maps = self.trdi(inputs[0]), self.midi(inputs[1])
         told = [self.together(*maps)]
         told += [head(one.mean((2, 3))) for head, one in zip(self.heads_alone, maps, strict=True)]
-        together, *alone = (
-            cross_entropy(logits, truth, weight, label_smoothing=self.smoothing) for logits in told
-        )
+        together, *alone = (label_loss(logits, truth, weight, self.smoothing) for logits in told)
         return together + self.alone * (alone[0] + alone[1])
 
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from train.config import FitConfig
+from train.loss import label_loss
 from train.models.attention import Layer
 from train.models.base import Input, Model
 from train.planes import FLOW, STRAIN
@@ -57,6 +57,8 @@ class ARTNet(nn.Module):
 
     scale: Tensor
     octaves: Tensor
+
+    several_labels = True
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class ARTNet(nn.Module):
 
     def losses(self, inputs: Sequence[Tensor], truth: Tensor, weight: Tensor | None) -> Tensor:
         """Cross-entropy against a truth of which all classes get a little."""
-        return cross_entropy(self(*inputs), truth, weight, label_smoothing=self.smoothing)
+        return label_loss(self(*inputs), truth, weight, self.smoothing)
 
 
 MODEL = Model(

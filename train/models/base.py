@@ -54,6 +54,7 @@ class Model:
         The network, an nn.Module: one (B, …) float32 tensor an input -> (B, classes) logits. What
         is trained by more than cross-entropy has a method
         ``losses(inputs, truth, weight) -> scalar``; weight is that of the classes, or None.
+        Says it ``several_labels = True``, truth may be (B, classes) of 0 and 1: loss.py.
     takes : its inputs, in order
     recipe : the pipeline's recipe whose store it is made for
     fit : how its authors train it, or we: the docstring of the file says which

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from train.loss import label_loss
 from train.models.afn import GREY_LEVELS
 from train.models.afn import MODEL as AFN
 from train.models.base import Input, Model
@@ -94,6 +94,8 @@ class DIANet(nn.Module):
     smoothing : share of a label that is spread over all classes
     """
 
+    several_labels = True
+
     def __init__(
         self,
         classes: int,
@@ -140,14 +142,14 @@ class DIANet(nn.Module):
         Parameters
         ----------
         inputs : images of rise and fall
-        truth : (B,) int64
+        truth : (B,) int64, or (B, classes) of 0 and 1
         weight : (classes,) or None
 
         Returns
         -------
         Scalar
         """
-        return cross_entropy(self(*inputs), truth, weight, label_smoothing=self.smoothing)
+        return label_loss(self(*inputs), truth, weight, self.smoothing)
 
 
 MODEL = Model(

@@ -28,7 +28,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import (
     adaptive_avg_pool2d,
-    cross_entropy,
     dropout,
     max_pool2d,
     max_unpool2d,
@@ -36,6 +35,7 @@ from torch.nn.functional import (
 )
 
 from train.config import FitConfig
+from train.loss import label_loss
 from train.models.base import Input, Model
 from train.planes import PICTURE
 
@@ -232,6 +232,8 @@ class FDP(nn.Module):
     rank_weight : of the rank loss; 0 leaves it out
     """
 
+    several_labels = True
+
     def __init__(
         self,
         classes: int,
@@ -290,7 +292,7 @@ class FDP(nn.Module):
         pooled = self.pooled(features)
         drawn = self.drawing(pooled).sigmoid()
         return (
-            cross_entropy(self.head(pooled), truth, weight)
+            label_loss(self.head(pooled), truth, weight)
             + self.picture_weight * mse_loss(drawn, stretched(picture))
             + self.rank_weight * rank_loss(self.scorer(features).squeeze(2))
         )

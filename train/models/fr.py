@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from train.config import FitConfig
+from train.loss import label_loss
 from train.models.base import Input, Model
 from train.planes import FLOW
 
@@ -97,6 +98,8 @@ class FR(nn.Module):
         0.9 is the student project's; the paper's is not known.
     """
 
+    several_labels = True
+
     def __init__(self, classes: int, proposal_weight: float = 0.9) -> None:
         super().__init__()
         self.proposal_weight = proposal_weight
@@ -124,7 +127,7 @@ class FR(nn.Module):
         """Cross-entropy of the logits, and of every detector on its own expression."""
         (flow,) = inputs
         specific, detected = self.proposed(flow)
-        recognised = cross_entropy(self.head(specific.sum(1)), truth, weight)
+        recognised = label_loss(self.head(specific.sum(1)), truth, weight)
         return recognised + self.proposal_weight * proposal_loss(detected, truth)
 
 
@@ -134,7 +137,7 @@ def proposal_loss(detected: Tensor, truth: Tensor) -> Tensor:
     Parameters
     ----------
     detected : (B, K, 2) logits of "another" and "mine"
-    truth : (B,) int64 in [0, K)
+    truth : (B,) int64 in [0, K); or (B, K) of 0 and 1, what a sample shows
 
     Returns
     -------
@@ -143,7 +146,10 @@ def proposal_loss(detected: Tensor, truth: Tensor) -> Tensor:
         of the batch's N, weigh (N − n_k) / n_k in detector k, never more than 10 nor less than
         1/10: else a detector of a rare expression learns to say no.
     """
-    mine = truth[:, None] == torch.arange(detected.shape[1], device=truth.device)  # (B, K)
+    if truth.ndim == 1:
+        mine = truth[:, None] == torch.arange(detected.shape[1], device=truth.device)
+    else:
+        mine = truth.bool()  # (B, K)
     share = mine.float().mean(0)
     balance = ((1 - share) / share.clamp(min=1e-6)).clamp(1 / CAP, CAP)
     each = cross_entropy(detected.flatten(0, 1), mine.flatten().long(), reduction="none")

@@ -19,10 +19,12 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 Kernel = Literal["linear", "rbf"]
 
 NEVER = -math.inf  # the value of a class that no training sample has
+ALWAYS = math.inf  # of a label, one of several, that all of them have
 
 
 class SVM(nn.Module):
@@ -66,22 +68,28 @@ class SVM(nn.Module):
         Parameters
         ----------
         inputs : (n, …) float32 each
-        truth : (n,) int64
+        truth : (n,) int64, or (n, classes) of 0 and 1: a machine for every label
             A class that it lacks is never predicted.
-        weight : (classes,), by which the C of a class's samples is multiplied; None for 1
+        weight : (classes,), by which C is multiplied; None for 1
+            For the samples of a class in all machines; of several labels, for those that show it
+            in its own.
         """
         scaler = StandardScaler()
         x = scaler.fit_transform(side_by_side(inputs).cpu().numpy())
         gamma = 1 / max(x.shape[1] * x.var(), 1)  # the variance is 0 if all samples are alike
-        weights = None if weight is None else weight[truth].cpu().numpy()
-        classes = truth.cpu().numpy()
+        several = truth.ndim == 2
+        shown = (truth if several else one_hot(truth, len(self.intercept))).bool().cpu().numpy()
         dual = np.zeros((len(self.intercept), len(x)))
         intercept = np.full(len(dual), NEVER)
-        for number in np.unique(classes):
-            chosen = classes == number
+        for number in np.flatnonzero(shown.any(0)):
+            chosen = shown[:, number]
             if chosen.all():
-                intercept[number] = 0
+                intercept[number] = ALWAYS if several else 0
                 continue
+            weights = None
+            if weight is not None:
+                factor = weight.cpu().numpy()
+                weights = np.where(chosen, factor[number], 1.0) if several else shown @ factor
             machine = SVC(C=1.0, kernel=self.kernel, gamma=gamma).fit(x, chosen, weights)
             dual[number, machine.support_] = machine.dual_coef_[0]
             intercept[number] = machine.intercept_[0]
