@@ -389,4 +389,4 @@ def test_of_several_labels_a_weight_is_of_those_that_show_it():
         theirs = SVC(kernel="linear").fit(scaler.transform(x), shown, np.where(shown, factor, 1))
         wanted = theirs.decision_function(scaler.transform(other))
         found = machine(torch.from_numpy(other))[:, unit]
-        np.testing.assert_allclose(found, wanted, atol=1e-4)
+        np.testing.assert_allclose(found, wanted, atol=5e-3)
