@@ -13,7 +13,8 @@ from typing import Any
 from features.console import stop_on_sigterm
 from train.finished import finished
 from train.models.base import load
-from train.run import Request, asked, describe, run
+from train.request import Request, asked
+from train.run import describe, run
 from train.scores import scores
 from train.tables import between, percent, spread
 

@@ -310,3 +310,11 @@ def test_residual_branches_are_left_out_more_often_the_deeper_they_lie():
 def test_in_eval_mode_it_answers_the_same_twice():
     net = network().eval()
     assert torch.equal(net(clip()), net(clip()))
+
+
+def test_all_frames_of_a_clip_lose_a_branch_together():
+    torch.manual_seed(0)
+    kept = DropPath(0.5).train()(torch.ones(64 * 8, 1, 1, 1)).view(64, 8)
+    assert (kept == kept[:, :1]).all()
+    assert sorted(set(kept.flatten().tolist())) == [0, 2]
+    assert 16 < (kept[:, 0] == 0).sum() < 48

@@ -6,7 +6,7 @@ from train.models.fdp import Global
 from train.models.fdp_lite import MODEL, UNet
 
 torch.set_num_threads(1)
-SHAPES = [(8, 1, 64, 64), (1, 32, 32)]
+SHAPES = [(8, 1, 32, 32), (1, 16, 16)]
 
 
 def network():
@@ -51,3 +51,10 @@ def test_folds_can_be_trained_at_once():
 @pytest.mark.slow
 def test_it_learns_16_samples_by_heart():
     assert steps_to_learn(network(), SHAPES, rate=2e-3) <= 60
+
+
+def test_what_does_not_move_is_not_seen():
+    net = network().eval()
+    frames, picture = inputs(SHAPES)
+    face = torch.rand(2, 1, 1, 32, 32)
+    torch.testing.assert_close(net(frames + face, picture), net(frames, picture), atol=1e-4, rtol=0)

@@ -17,8 +17,9 @@ from tests.tiny_store import EMOTIONS, row, rows, tiny_store
 from train.config import FitConfig
 from train.models.base import load, names
 from train.models.resnet import ResNet18
+from train.place import run_folder
 from train.report import cli as report
-from train.run import run_folder, toml
+from train.request import toml
 
 FAST = ["--seeds", "2", "--epochs", "12", "--batch-size", "8", "--learning-rate", "1e-2",
         "--device", "cpu", "--workers", "1"]  # fmt: skip

@@ -14,6 +14,7 @@
         │                   unit_scores.py; seeds.py, scoring.py serve both
         ▼
     run.py                  runs/NAME/: predictions.csv, results.json, config.toml
+           request.py       what is asked, and refused; place.py: the folder, whole or not at all
            curves.py        loss and oracle's accuracy of each epoch; losses.py   curves.csv
            page.py          all of it for a browser; paper.py, chart.py           report.html
 

@@ -177,7 +177,8 @@ def cli(
     from features.protocol import load as load_protocol
     from train.folds import LOSO
     from train.models.base import load
-    from train.run import Request, run  # --help need not load torch
+    from train.request import Request
+    from train.run import run  # --help need not load torch
 
     asked = {name: value for name, value in fit.items() if value is not None}
     if augment:

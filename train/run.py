@@ -12,12 +12,10 @@ Until it is whole, what is done lies in runs/.NAME.work/: work.py.
 """
 
 import json
-import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,60 +25,32 @@ import numpy as np
 import torch
 
 from features.base import Array, array_digest, canonical_json, digest, file_digest
-from features.console import USAGE, MerError
-from features.disk import private_folder, sync, write_durably
+from features.console import MerError
+from features.disk import write_durably
 from features.progress import follow
 from features.protocol import load as load_protocol
 from features.store import Store
-from train import checkpoint, curves
+from train import curves
 from train.audit import Audit, audit, named
-from train.config import FitConfig
 from train.control import beside
 from train.data import Examples, read
 from train.finished import Finished
-from train.folds import LOSO, Fold, folds, validation
+from train.folds import Fold, folds, validation
 from train.labels import predicted, word
-from train.loss import check_losses
 from train.models import base
-from train.models.base import Model
 from train.oracle import Answer
 from train.page import REPORT, run_page
 from train.paper import Scored
+from train.place import MARK, NETWORKS, check_place, run_folder
 from train.predictions import Predictions, Row, write
+from train.request import Request, asked, begins_with, check, toml
 from train.scores import scores
 from train.sources import read_source
 from train.work import tell, work_folder
 from train.workers import Job, Task, compute, usable_cores
 
-NETWORKS = "checkpoints"
 ORACLE = "oracle.csv"
 PLACES = ("features", "backbone")  # of files whose content counts instead
-MARK = "predictions.csv"  # a folder that holds it holds a whole run
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What changes the numbers of a run, apart from the store's content.
-
-    Parameters
-    ----------
-    seeds : how many; they are 0, 1, …
-    backbone : file of weights that every network begins with
-        Nobody who is tested may have been among those it was trained on: merkit cannot see that.
-    split : who is tested when: ``loso``, ``dataset`` (leave one out) or ``5-fold`` and its kin
-    shuffle_labels : the control
-        Labels are permuted over samples, by the seed, before the folds are made, and
-        scored as permuted: whatever is then above chance leaks.
-    """
-
-    features: tuple[Path, ...]
-    model: str
-    protocol: str
-    seeds: int
-    fit: FitConfig
-    shuffle_labels: bool = False
-    split: str = LOSO
-    backbone: Path | None = None
 
 
 def run(
@@ -115,11 +85,9 @@ def run(
     check_place(out, force)
     device = choose_device(device)
     model = base.load(request.model)
-    check_planes(request, model)
-    backbone = check_backbone(request, model)
-    check_fit(request, model)
     protocol = load_protocol(request.protocol)
-    check_losses(request.model, model, protocol)
+    check(request, model, protocol)
+    backbone = begins_with(request, model)
     examples = read(request.features, model, protocol)
     made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
@@ -173,28 +141,6 @@ def run(
             if keep_networks:
                 shutil.copytree(work.networks, partial / NETWORKS)
     return results
-
-
-def check_fit(request: Request, model: base.Model) -> None:
-    """Refuse settings that a model which is solved at once would pass over in silence.
-
-    Raises
-    ------
-    MerError
-        Exit code 2 (usage): anything but class_weights is other than the model's own.
-    """
-    own = replace(model.fit, class_weights=request.fit.class_weights)
-    if model.solved and request.fit != own:
-        idle = [
-            f"--{name.replace('_', '-')}"
-            for name, value in asdict(request.fit).items()
-            if value != getattr(own, name)
-        ]
-        raise MerError(
-            f"{request.model} is solved at once, not by epochs: it has no {', '.join(idle)}",
-            "leave that out; of the settings of a fit it takes --class-weights",
-            USAGE,
-        )
 
 
 def identity(
@@ -270,38 +216,6 @@ def tabulate(
     return Predictions(names, tuple(last)), Predictions(names, tuple(oracle))
 
 
-def check_planes(request: Request, model: Model) -> None:
-    """Refuse to change the clips of a model that does not say what its planes hold."""
-    silent = [one.feature for one in model.takes if not one.planes]
-    if request.fit.augment and silent:
-        raise MerError(
-            f"{request.model} does not say what the planes of {silent[0]} hold, so that they can "
-            "be changed rightly",
-            "train it without --augment",
-            USAGE,
-        )
-
-
-def check_backbone(request: Request, model: Model) -> dict[str, str] | None:
-    """Say which file networks begin with, by name and by every byte; refuse one that does not fit.
-
-    Raises
-    ------
-    MerError
-        If the model takes none, or the file is none of torchvision's ResNet-18.
-    """
-    if request.backbone is None:
-        return None
-    if not model.pretrained:
-        raise MerError(
-            f"{request.model} begins with no weights of others",
-            "train it without --backbone",
-            USAGE,
-        )
-    model.started(request.backbone).build(2)
-    return {"name": request.backbone.name, "blake3": file_digest(request.backbone)}
-
-
 def course(task: Task, answer: Answer) -> list[curves.Point]:
     """How one fit went."""
     losses, hits = answer.losses, answer.oracle_hits
@@ -332,78 +246,8 @@ def device_name(device: str) -> str:
     return "cpu" if device == "cpu" else f"cuda ({torch.cuda.get_device_name()})"
 
 
-def asked(request: Request) -> dict[str, Any]:
-    """Flatten the request."""
-    return {
-        "features": [str(path) for path in request.features],
-        "model": request.model,
-        "protocol": request.protocol,
-        "split": request.split,
-        "seeds": request.seeds,
-        **{n: list(v) if isinstance(v, tuple) else v for n, v in asdict(request.fit).items()},
-        "backbone": str(request.backbone or ""),
-        "shuffle_labels": request.shuffle_labels,
-    }
-
-
-def toml(values: Mapping[str, Any]) -> str:
-    """Flat TOML: JSON's strings, numbers, booleans and lists are TOML's."""
-    return "".join(
-        f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()
-    )
-
-
 def describe(path: Path) -> dict[str, str]:
     """Which store this was, by name, by key and by every byte."""
     with Store(path) as store:
         key = str(store.attrs["key"])
     return {"name": path.name, "key": key, "blake3": blake3.blake3().update_mmap(path).hexdigest()}
-
-
-def check_place(out: Path, force: bool) -> None:
-    """Refuse a place where a run may not be written.
-
-    Raises
-    ------
-    MerError
-        Exit code 2 (usage): `out` holds a run and `force` is not given, or is no folder.
-    """
-    if (out / MARK).exists() and not force:
-        raise MerError(f"{out} holds a run already", "choose another --out, or --force", USAGE)
-    if out.exists() and not out.is_dir():
-        raise MerError(f"{out} is no folder", "choose another --out", USAGE)
-
-
-@contextmanager
-def run_folder(out: Path, force: bool) -> Iterator[Path]:
-    """Give a folder to write a run into; put it in place if all went well.
-
-    A folder that holds predictions.csv holds a whole run: in one that exists already, the
-    old predictions and networks go first and the new predictions come last. Files of other
-    names are left alone.
-
-    Raises
-    ------
-    MerError
-        Exit code 2 (usage): `out` holds a run and `force` is not given, or is no folder.
-    """
-    check_place(out, force)
-    private_folder(out.parent)
-    partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.tmp")
-    partial.mkdir(mode=0o700)
-    try:
-        yield partial
-        for path in partial.rglob("*"):
-            sync(path)
-        if out.exists():
-            (out / MARK).unlink(missing_ok=True)
-            checkpoint.remove(out / NETWORKS)
-            files = [path.relative_to(partial) for path in partial.rglob("*") if path.is_file()]
-            for name in sorted(files, key=lambda name: name == Path(MARK)):
-                (out / name).parent.mkdir(mode=0o700, exist_ok=True)
-                (partial / name).replace(out / name)
-        else:
-            partial.replace(out)
-        sync(out.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

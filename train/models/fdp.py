@@ -46,16 +46,22 @@ DROPPED = 0.1  # a residual branch is left out so often in the last block, risin
 
 
 class DropPath(nn.Module):
-    """Leave a residual branch out for some samples of a batch, in training only."""
+    """Leave a residual branch out for some clips of a batch, in training only.
+
+    For all frames of a clip alike: in one frame alone it would look like motion. (The release
+    draws for each frame.)
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, …) with samples zero, or larger by 1 / (1 - rate)."""
-        kept = dropout(x.new_ones(len(x), 1, 1, 1), self.rate, self.training)
-        return x * kept
+        """Clips' frames in a row, (B, …) -> the same, zero or larger by 1 / (1 - rate)."""
+        if not self.training:
+            return x
+        kept = dropout(x.new_ones(len(x) // FRAMES, 1, 1, 1), self.rate)
+        return x * kept.repeat_interleave(FRAMES, dim=0)
 
 
 def embedding(planes: int, width: int, stride: int = 1) -> nn.Sequential:
@@ -230,6 +236,7 @@ class FDP(nn.Module):
         Network of the dynamic image: (B, planes, side, side) -> (B, 1, side, side) logits.
     picture_weight : of the mean square error of the drawn image; 100 in the release
     rank_weight : of the rank loss; 0 leaves it out
+    still : False: the mean of a clip's frames is taken from each, so that what moves is left
     """
 
     several_labels = True
@@ -246,9 +253,11 @@ class FDP(nn.Module):
         drawing: Callable[[int], nn.Module] = SegNet,
         picture_weight: float = 100.0,
         rank_weight: float = 0.1,
+        still: bool = True,
     ) -> None:
         super().__init__()
         self.side, self.picture_weight, self.rank_weight = side, picture_weight, rank_weight
+        self.still = still
         self.encoder = nn.Sequential(
             stem(stem_widths),
             stages(stem_widths[-1], depths, local_widths, global_widths, head_width),
@@ -274,6 +283,8 @@ class FDP(nn.Module):
 
     def features(self, frames: Tensor) -> Tensor:
         """Each frame by itself: (B, 8, 1, H, W) -> (B, 8, side²)."""
+        if not self.still:
+            frames = frames - frames.mean(1, keepdim=True)
         each = self.encoder(standardised(frames).flatten(0, 1))  # frames of one clip in a row
         return each.unflatten(0, (-1, FRAMES))
 
