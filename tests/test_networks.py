@@ -28,7 +28,13 @@ def test_the_page_has_a_row_a_network_and_a_second_run_trains_nothing(
 ):
     entries = (networks.Entry("svm_linear"), networks.Entry("ststnet", {"epochs": 2}))
     places = {"STORES": tmp_path, "RUNS": tmp_path / "runs", "PAGE": tmp_path / "networks.md"}
-    for name, value in {"ENTRIES": entries, "SEEDS": 2, "CONTROL_SEEDS": 1, **places}.items():
+    for name, value in {
+        "ENTRIES": entries,
+        "SEEDS": 2,
+        "CONTROL_SEEDS": 1,
+        "WORKERS": 1,
+        **places,
+    }.items():
         monkeypatch.setattr(networks, name, value)
     store = tiny_store(tmp_path / "flow.h5")
     networks.main()

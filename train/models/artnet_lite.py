@@ -10,5 +10,5 @@ MODEL = replace(
     FULL,
     build=partial(ARTNet, widths=(8, 16, 32, 32), layers=1, heads=2, hidden=64),
     takes=tuple(replace(one, size=(28, 28)) for one in FULL.takes),
-    fit=replace(FULL.fit, epochs=30, learning_rate=2e-3),
+    fit=replace(FULL.fit, epochs=20, learning_rate=2e-3),
 )

@@ -11,5 +11,5 @@ MODEL = replace(
     build=partial(DIANet, widths=(16, 32, 64), dim=32, heads=2, hidden=64),
     pretrained=False,
     takes=tuple(replace(one, size=(56, 56)) for one in FULL.takes),
-    fit=replace(FULL.fit, learning_rate=1e-3),
+    fit=replace(FULL.fit, epochs=40, learning_rate=3e-3, augment=()),
 )

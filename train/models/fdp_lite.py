@@ -59,7 +59,7 @@ MODEL = Model(
     ),
     recipe="fdp",
     fit=FitConfig(
-        epochs=40,
+        epochs=25,
         batch_size=16,
         learning_rate=2e-3,
         weight_decay=1e-4,

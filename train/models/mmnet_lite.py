@@ -14,6 +14,13 @@ MODEL = replace(
     build=partial(MMNet, size=112, stem=(16, 8), widths=(8, 16, 32, 64), depth=1),
     takes=tuple(replace(one, size=(112, 112)) for one in FULL.takes),
     fit=replace(
-        FULL.fit, epochs=20, learning_rate=2e-3, weight_decay=0.1, schedule="cosine", floor=0.0
+        FULL.fit,
+        epochs=40,
+        batch_size=16,
+        learning_rate=5e-3,
+        weight_decay=0.01,
+        schedule="cosine",
+        floor=0.0,
+        augment=(),
     ),
 )
