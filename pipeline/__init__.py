@@ -15,5 +15,5 @@ that numbers depend on. bring.py (with foreign.py and axes.py) imports arrays ma
 report.py (with report.html.jinja, .css and .js) makes a page of a store: facts.py says what it
 holds, exhibit.py measures and draws its features (thumbnails.py), outliers.py finds who is unlike
 the others, look.py and curves.py show how heads moved. pictures.py draws one feature large.
-cli.py is mer-features, told.py what it says.
+cli.py is mer-features, commands/ what it does, told.py what it says.
 """

@@ -1,0 +1,103 @@
+"""What is known of a dataset before anything is computed: manifest, doctor."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from features.console import (
+    SOME_FAILED,
+    USAGE,
+    MerError,
+    examples,
+    printable,
+)
+from pipeline.commands.options import (
+    json_option,
+    one_dataset,
+    one_root,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command(
+    epilog=examples(
+        "mer-features manifest samm --root /data/SAMM -o samm.csv",
+        "mer-features manifest folder --root clips -o clips/manifest.csv",
+    )
+)
+@one_dataset
+@one_root
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The manifest to write.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a manifest that is there.")
+def manifest(dataset: str, root: str | None, output: Path, force: bool) -> None:
+    """Write DATASET's manifest, a row a sample, to be looked at and corrected.
+
+    For clips of your own, DATASET is `folder`: every folder of images and every video below
+    --root is a clip.
+    """
+    from pipeline import copies
+    from pipeline.engine import Engine
+    from pipeline.manifest import write_manifest
+
+    if output.exists() and not force:
+        raise MerError(
+            f"{output}: is there already, perhaps corrected by hand",
+            "choose another name, or replace it with --force",
+            USAGE,
+        )
+    (copy,) = copies.find([dataset], [root] if root else [])
+    with Engine() as engine:
+        found = copy.manifest(engine)
+    write_manifest(found.samples, output)
+    for row in (*found.bad, *found.remarks):
+        click.echo(f"{printable(row.sample_id)}: {printable(row.reason)}", err=True)
+    click.echo(f"{output}: {len(found.samples)} samples, {len(found.bad)} rows left out")
+    if found.bad:
+        sys.exit(SOME_FAILED)
+
+
+@click.command(
+    epilog=examples(
+        "mer-features doctor samm --root /data/SAMM",
+        "mer-features doctor clips/manifest.csv --decode",
+    )
+)
+@one_dataset
+@one_root
+@click.option("--decode", is_flag=True, help="Decode every frame of every clip too.")
+@workers_option
+@json_option
+def doctor(
+    dataset: str, root: str | None, decode: bool, workers: int | None, as_json: bool
+) -> None:
+    """Tell what of this copy of DATASET can be used, what is missing or patched, and why.
+
+    Every file of every annotated clip is digested, which reads it once; a later run need not.
+    The exit code is 3 if a sample cannot be used.
+    """
+    from pipeline import cache, copies, told
+    from pipeline.doctor import examine
+    from pipeline.engine import Engine
+    from pipeline.scan import scan
+
+    (copy,) = copies.find([dataset], [root] if root else [])
+    with Engine(workers) as engine:
+        scanned = scan(copy.manifest(engine), copy.root, cache.folder())
+        found = examine(copy, scanned, engine if decode else None)
+    if as_json:
+        click.echo(json.dumps({"healthy": found.healthy, **asdict(found)}))
+    else:
+        for line in told.diagnosis(found):
+            click.echo(printable(line))
+    if not found.healthy:
+        sys.exit(SOME_FAILED)
