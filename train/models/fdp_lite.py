@@ -59,7 +59,7 @@ MODEL = Model(
     ),
     recipe="fdp",
     fit=FitConfig(
-        epochs=25,
+        epochs=20,
         batch_size=16,
         learning_rate=2e-3,
         weight_decay=1e-4,

@@ -15,7 +15,7 @@ MODEL = replace(
     takes=tuple(replace(one, size=(112, 112)) for one in FULL.takes),
     fit=replace(
         FULL.fit,
-        epochs=40,
+        epochs=30,
         batch_size=16,
         learning_rate=5e-3,
         weight_decay=0.01,
