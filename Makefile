@@ -1,6 +1,6 @@
 # Every line below could be typed by hand. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train paper networks test test-all test-faults lint bench gallery clean
+.PHONY: help setup demo features train paper networks test test-all test-faults lint bench gallery docs clean
 
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -19,7 +19,7 @@ setup: .venv/ready  ## make .venv with everything merkit needs, at the versions 
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "merkit needs Python 3.11 or 3.12: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt torch==2.13.0
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[features,train,dev]'
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[features,train,docs,dev]'
 	touch $@
 
 demo: setup  ## demo dataset → store → leave-one-subject-out scores, beside their shuffled-label control
@@ -84,5 +84,8 @@ networks: setup  ## docs/networks.md: every network on the demo, 5 seeds, beside
 	$(BIN)/mer-features run demo $(foreach recipe,flow artnet fr mmnet fdp afn dianet fmanet dynamic htnet classical,--recipe $(recipe))
 	$(BIN)/python docs/networks.py
 
+docs: setup  ## docs/_site/index.html: the documentation; a link that leads nowhere stops it
+	$(BIN)/python -m mkdocs build --strict
+
 clean:  ## remove what was made here, but no store and no run
-	rm -rf docs/gallery .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/gallery docs/_site .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
