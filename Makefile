@@ -80,7 +80,7 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip
 	$(BIN)/python docs/gallery.py
 
-networks: setup  ## docs/networks.md: every network on the demo, 5 seeds, beside its control (an hour on 2 cores)
+networks: setup  ## docs/networks.md: every network on the demo, 5 seeds, beside its control (an hour or more on 2 cores)
 	$(BIN)/mer-features run demo $(foreach recipe,flow artnet fr mmnet fdp afn dianet fmanet dynamic htnet classical,--recipe $(recipe))
 	$(BIN)/python docs/networks.py
 
