@@ -1,6 +1,6 @@
 # Every line below could be typed by hand. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train paper networks test test-all test-faults lint bench gallery docs clean
+.PHONY: help setup demo features train paper networks test test-all test-faults lint bench bench-train gallery docs clean
 
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -76,6 +76,9 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/warm.py
 	$(BIN)/python benchmarks/whole_demo.py
+
+bench-train: setup  ## leave one subject out at MEGC2019's size: fits one by one, in processes, stacked (long: half an hour or more)
+	$(BIN)/python benchmarks/training.py
 
 gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip
 	$(BIN)/python docs/gallery.py

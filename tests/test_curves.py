@@ -19,8 +19,9 @@ from train.losses import Losses
 from train.models.base import Model
 from train.oracle import Answer
 from train.predictions import Predictions, Row
+from train.task import Job, Task
 from train.work import FitWork
-from train.workers import Job, Task, compute
+from train.workers import compute
 
 
 class Weighed(nn.Module):

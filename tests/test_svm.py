@@ -28,8 +28,9 @@ from train.models import svm
 from train.models.base import Input, Model, load, names
 from train.oracle import Oracle
 from train.predict import predict
+from train.task import Job, Task
 from train.work import FitWork
-from train.workers import Job, Task, compute
+from train.workers import compute
 
 MACHINES = [name for name in names() if load(name).solved]
 KERNELS = ("linear", "rbf")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 from features.console import MerError
 from tests.test_train_fit import CLASSES, CONFIG, MODEL, TRUTH, pattern
@@ -87,7 +88,9 @@ def test_a_fit_left_after_any_epoch_goes_on_to_the_same_bits(tmp_path, whole, ep
     assert same(weights(network), whole)
 
 
-@pytest.mark.parametrize("part", ["running_mean", "exp_avg_sq", "step", "order", "cpu", "weight"])
+@pytest.mark.parametrize(
+    "part", ["running_mean", "exp_avg_sq", "step", "order", "chance", "weight"]
+)
 def test_each_part_of_the_state_decides_the_bits(tmp_path, whole, part):
     """So the test above would see it missing: dropout and batch norm are in this network."""
     other, _ = read(left_after(1, tmp_path / "1"), OF)
@@ -96,6 +99,30 @@ def test_each_part_of_the_state_decides_the_bits(tmp_path, whole, part):
     assert any(name.endswith(part) for name in state)
     network = fit(MODEL, CLASSES, *data(), CONFIG, 5, (3, mixed))
     assert not same(weights(network), whole)
+
+
+class Noisy(nn.Module):
+    """A network that draws as no dropout does: from torch itself."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.head = nn.Linear(28 * 28, classes)
+
+    def forward(self, flow, strain):
+        x = strain.flatten(1)
+        return self.head(x + torch.randn(x.shape) if self.training else x)
+
+
+def test_what_a_network_draws_from_torch_goes_on_too():
+    model, config = replace(MODEL, build=Noisy), replace(CONFIG, epochs=3)
+    kept = {}
+
+    def keep(number, state):
+        kept[number] = state()
+
+    whole = weights(fit(model, CLASSES, *data(), config, 5, keep=keep))
+    torch.manual_seed(99)
+    assert same(weights(fit(model, CLASSES, *data(), config, 5, (1, kept[1]))), whole)
 
 
 def test_a_fit_of_changed_clips_goes_on_to_the_same_bits(tmp_path):

@@ -12,7 +12,8 @@ from train.folds import loso
 from train.models.base import Input, Model, load
 from train.planes import FLOW
 from train.predict import predict
-from train.workers import Job, Task, compute
+from train.task import Job, Task
+from train.workers import compute
 
 MODEL = load("ststnet")
 CONFIG = FitConfig(epochs=8, batch_size=8, learning_rate=1e-2)
@@ -120,7 +121,7 @@ def test_a_network_comes_back_in_eval_mode_with_the_statistics_of_its_epochs():
     network = fit(MODEL, CLASSES, x, truth, CONFIG, seed=0)
     assert not network.training
     steps = -(-len(truth) // CONFIG.batch_size) * CONFIG.epochs
-    assert int(network.streams[0][2].num_batches_tracked) == steps  # train mode at every step
+    assert int(network.streams[2].num_batches_tracked) == steps  # train mode at every step
     assert torch.equal(predict(network, x), predict(network, x))  # no dropout
 
 

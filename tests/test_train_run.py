@@ -22,7 +22,7 @@ from train.report import cli as report
 from train.request import toml
 
 FAST = ["--seeds", "2", "--epochs", "12", "--batch-size", "8", "--learning-rate", "1e-2",
-        "--device", "cpu", "--workers", "1"]  # fmt: skip
+        "--device", "cpu", "--workers", "1", "--folds-at-once", "1"]  # fmt: skip
 
 
 def mer_train(*args):

@@ -34,7 +34,7 @@ from train.run import labels
 from train.scores import scores
 from train.seeds import by_seed
 from train.stated import figures
-from train.workers import Task, checked
+from train.task import Task, checked
 
 CLASSES = ("AU1", "AU4", "AU12")
 # AU1: TP 2.  AU4: TP 1, FP 2, FN 2, TN 1.  AU12: nobody shows it, nobody says it.

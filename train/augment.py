@@ -20,9 +20,10 @@ from train.planes import Plane
 
 Batch = Sequence[Tensor]
 Planes = Sequence[Sequence[Plane]]
+Draw = torch.Generator | Sequence[torch.Generator]  # several: of equal runs of the clips, in turn
 
 
-def flip(inputs: Batch, planes: Planes, generator: torch.Generator, odds: float = 0.5) -> Batch:
+def flip(inputs: Batch, planes: Planes, generator: Draw, odds: float = 0.5) -> Batch:
     """Mirror some clips from left to right.
 
     Parameters
@@ -49,7 +50,7 @@ def flip(inputs: Batch, planes: Planes, generator: torch.Generator, odds: float 
     ]
 
 
-def shift(inputs: Batch, planes: Planes, generator: torch.Generator, most: float = 0.05) -> Batch:
+def shift(inputs: Batch, planes: Planes, generator: Draw, most: float = 0.05) -> Batch:
     """Move each clip by whole pixels; what comes in at a border repeats the border.
 
     Parameters
@@ -79,7 +80,7 @@ def shift(inputs: Batch, planes: Planes, generator: torch.Generator, most: float
 def magnify(
     inputs: Batch,
     planes: Planes,
-    generator: torch.Generator,
+    generator: Draw,
     least: float = 0.8,
     most: float = 1.25,
 ) -> Batch:
@@ -121,8 +122,11 @@ def check(inputs: Batch, planes: Planes) -> None:
             )
 
 
-def uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
+def uniform(x: Tensor, generator: Draw | None) -> Tensor:
     """(B,) numbers in [0, 1), one a clip; None: torch's own generator on the CPU."""
+    if isinstance(generator, Sequence):
+        parts = zip(x.chunk(len(generator)), generator, strict=True)
+        return torch.cat([uniform(part, one) for part, one in parts])
     device = "cpu" if generator is None else generator.device
     return torch.rand(len(x), generator=generator, device=device).to(x.device)
 

@@ -34,6 +34,11 @@ def list_models(ctx: click.Context) -> None:
     ctx.exit()
 
 
+def at_once(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    """Read a number of fits; auto is None."""
+    return None if value == "auto" else click.IntRange(min=1)(value, param, ctx)
+
+
 OWN = "  [default: the model's own]"
 
 EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
@@ -121,6 +126,14 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     help="Processes on the CPU; never changes a number.",
 )
 @click.option(
+    "--folds-at-once",
+    callback=at_once,
+    default="auto",
+    metavar="auto|N",
+    help="Fits trained as one stack, 1 for each alone; auto: what is fastest here. Changes last "
+    "bits at most.",
+)
+@click.option(
     "--checkpoint-every",
     type=click.FloatRange(min=0),
     default=30.0,
@@ -155,6 +168,7 @@ def cli(
     seeds: int,
     device: str,
     workers: int | None,
+    folds_at_once: int | None,
     checkpoint_every: float,
     keep_networks: bool,
     shuffle_labels: bool,
@@ -192,7 +206,9 @@ def cli(
     request = Request(features, model, protocol, seeds, config, shuffle_labels, parted, backbone)
     stop_on_sigterm()
     try:
-        results = run(request, out, device, workers, force, keep_networks, checkpoint_every)
+        results = run(
+            request, out, device, workers, force, keep_networks, checkpoint_every, folds_at_once
+        )
     except (KeyboardInterrupt, Interrupted) as error:
         remedy = "run the same command again: finished fits are kept"
         raise MerError("interrupted", remedy, INTERRUPTED) from error

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from features.base import digest
-from train import augment
+from train import augment, chance
+from train.chance import Draws
 from train.config import CHANGES, FitConfig
 from train.loss import label_loss, rarity
 from train.models.base import Model
@@ -50,8 +51,7 @@ class Training:
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    order: torch.Generator
-    change: torch.Generator
+    draws: Draws
     device: torch.device
 
     def state(self) -> dict[str, Tensor]:
@@ -59,11 +59,8 @@ class Training:
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for number, slots in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{number}.{name}": value for name, value in slots.items()}
-        found |= {
-            "random.order": self.order.get_state(),
-            "random.change": self.change.get_state(),
-            "random.cpu": torch.get_rng_state(),
-        }
+        found |= {f"random.{name}": own.get_state() for name, own in self.draws.named()}
+        found["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             found["random.cuda"] = torch.cuda.get_rng_state(self.device)
         return copied(found)
@@ -80,8 +77,8 @@ class Training:
             number, _, slot = name.partition(".")
             slots.setdefault(int(number), {})[slot] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        self.order.set_state(parts["random"]["order"])
-        self.change.set_state(parts["random"]["change"])
+        for name, own in self.draws.named():
+            own.set_state(parts["random"][name])
         torch.set_rng_state(parts["random"]["cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)
@@ -126,14 +123,13 @@ def fit(
     """
     device = truth.device
     with torch.random.fork_rng([device] if truth.is_cuda else []):  # the caller's are left alone
-        torch.manual_seed(seed)  # weights and dropout
-        # Their own: a wider net reorders nothing, and whoever changes no clip sees the same order.
-        order, change = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(~seed)
+        torch.manual_seed(seed)  # weights
+        draws = Draws.of(seed, device)
         network = model.build(classes).to(device)
         weight = weights(truth, classes, config.class_weights)
         if model.solved:
             return solved(network, inputs, truth, weight, start, keep, watch)
-        training = Training(network, optimizer_of(network, config), order, change, device)
+        training = Training(network, optimizer_of(network, config), draws, device)
         done, left = start or (0, None)
         if left is not None:
             training.restore(left)
@@ -142,10 +138,11 @@ def fit(
             for group in training.optimizer.param_groups:
                 group["lr"] = rate(config, epoch)
             lost, stepped = torch.zeros((), dtype=torch.float64, device=device), 0
-            for rows in batches(len(truth), config.batch_size, order):
+            for rows in batches(len(truth), config.batch_size, draws.order):
                 rows = rows.to(device)
-                shown = changed(model, [x[rows] for x in inputs], config.augment, change)
-                loss = loss_of(network, shown, truth[rows], weight)
+                shown = changed(model, [x[rows] for x in inputs], config.augment, draws.change)
+                with chance.own(draws.chance):
+                    loss = loss_of(network, shown, truth[rows], weight)
                 training.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 training.optimizer.step()
@@ -201,7 +198,7 @@ def optimizer_of(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer
 
 
 def changed(
-    model: Model, inputs: Sequence[Tensor], names: Sequence[str], generator: torch.Generator
+    model: Model, inputs: Sequence[Tensor], names: Sequence[str], generator: augment.Draw
 ) -> Sequence[Tensor]:
     """A batch as it might have been, by the named changes; where it is, and one for all inputs."""
     planes = [one.planes for one in model.takes]

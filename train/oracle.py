@@ -54,8 +54,16 @@ class Oracle:
         self.probabilities = torch.zeros(0)
 
     def watch(self, epoch: int, network: nn.Module) -> None:
-        """Keep an epoch if it is better than all before; leaves no trace in the fit."""
-        found = predict(network, self._inputs, self._truth.ndim == 2)
+        """Ask a network after an epoch; leaves no trace in the fit."""
+        self.see(epoch, predict(network, self._inputs, self._truth.ndim == 2))
+
+    def see(self, epoch: int, found: Tensor) -> None:
+        """Keep an epoch if it is better than all before.
+
+        Parameters
+        ----------
+        found : (n, classes) float32 on the CPU, probabilities of the test samples
+        """
         hits = right(found, self._truth)
         if not self.hits or hits > max(self.hits):
             self.epoch, self.probabilities = epoch, found

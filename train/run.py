@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from features.progress import follow
 from features.protocol import load as load_protocol
 from features.store import Store
 from train import curves
+from train.at_once import told
 from train.audit import Audit, audit, named
 from train.control import beside
 from train.data import Examples, read
@@ -46,8 +48,9 @@ from train.predictions import Predictions, Row, write
 from train.request import Request, asked, begins_with, check, toml
 from train.scores import scores
 from train.sources import read_source
+from train.task import Job, Task
 from train.work import tell, work_folder
-from train.workers import Job, Task, compute, usable_cores
+from train.workers import compute, usable_cores
 
 ORACLE = "oracle.csv"
 PLACES = ("features", "backbone")  # of files whose content counts instead
@@ -61,6 +64,7 @@ def run(
     force: bool,
     keep_networks: bool = False,
     seconds: float = 30.0,
+    folds_at_once: int | None = None,
 ) -> dict[str, Any]:
     """Train and test all folds under all seeds, and write the run folder.
 
@@ -71,6 +75,8 @@ def run(
     force : replace the run that is at `out`
     keep_networks : put the network of every fit into the run
     seconds : of work that a fit may lose if it is killed. Never changes the numbers.
+    folds_at_once : fits trained as one stack; 1: each alone; None: what is fastest here
+        Changes the last bits of the numbers; a run that goes on keeps to what it began with.
 
     Returns
     -------
@@ -92,13 +98,16 @@ def run(
     made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
     stores = [describe(path) for path in request.features]
-    of = {**identity(request, examples, tasks, stores, device), "begins_with": backbone}
+    of = {
+        **identity(request, examples, tasks, stores, device),
+        "begins_with": backbone,
+        "folds_at_once": folds_at_once,
+    }
     with work_folder(out, of, seconds, keep_networks) as work:
         kept = [(task, work.fit(task.seed, task.fold).recover()) for task in tasks]
         finished = [(task, found) for task, found in kept if found is not None]
         if finished:
             tell(f"{work.folder}: {len(finished)} of {len(tasks)} fits are finished and kept")
-        left = [task for task, found in kept if found is None]
         inputs = tuple(x.numpy() for x in examples.inputs)
         job = Job(
             request.model,
@@ -109,7 +118,10 @@ def run(
             work,
             request.backbone,
         )
-        with closing(compute(job, left, min(workers or usable_cores(), len(made)))) as fitting:
+        done = frozenset(task.key for task, _ in finished)
+        at_once = work.at_once(lambda: told(job, tasks, folds_at_once))
+        job = replace(job, at_once=at_once)
+        with closing(compute(job, tasks, workers or usable_cores(), done)) as fitting:
             fitted = follow(chain(finished, fitting), len(tasks), "fits")
             answers = list(fitted)
         last, oracle = tabulate(out.name, examples, answers)
@@ -123,6 +135,7 @@ def run(
             "stores": stores,
             "begins_with": backbone,
             "device": device_name(device),
+            "folds_at_once": at_once,
             "torch": torch.__version__,
             "seconds": round(time.monotonic() - start, 1),
         }

@@ -5,6 +5,8 @@
         request.json              what all fits here are of
         fits/SEED-FOLD.json       a finished fit: its probabilities
         fits/SEED-FOLD/           the states of a fit under way: checkpoint.py
+        fits/stack-DIGEST/        the states of fits that are trained as one
+        at_once.json              how many those are
         networks/SEED-FOLD.json   a finished network, its weights beside it, if they are kept
 
 Files are written durably and sealed. Every fit writes its own, in whatever process it runs.
@@ -14,7 +16,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ from urllib.parse import quote
 import click
 import numpy as np
 
-from features.base import digest
+from features.base import canonical_json, digest
 from features.console import MerError, printable
 from features.disk import private_folder, write_durably
 from train.checkpoint import (
@@ -73,6 +75,23 @@ class Work:
             of={**self.of, "seed": seed, "fold": fold},
             seconds=self.seconds,
         )
+
+    def stack(self, fits: Sequence[tuple[int, str]]) -> "FitWork":
+        """Where fits, by seed and fold, that are trained as one keep their states."""
+        of = {**self.of, "stack": [list(fit) for fit in fits]}
+        name = f"stack-{digest(canonical_json(of['stack']).encode())}"
+        folder = self.folder / "fits"
+        return FitWork(folder / f"{name}.json", folder / name, None, of, self.seconds)
+
+    def at_once(self, choose: Callable[[], int]) -> int:
+        """How many fits are trained as one: what was chosen when the run began, or is now."""
+        path = self.folder / "at_once.json"
+        try:
+            return unsealed(path, self.of)["at_once"]
+        except MerError:
+            chosen = choose()
+            write_durably(path, sealed({**self.of, "at_once": chosen}))
+            return chosen
 
 
 @dataclass(slots=True)

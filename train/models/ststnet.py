@@ -16,34 +16,29 @@ from train.models.base import Input, Model
 from train.planes import FLOW, STRAIN
 
 
-def stream(width: int) -> nn.Sequential:
-    """(B, 3, 28, 28) -> (B, width, 10, 10)."""
-    return nn.Sequential(
-        nn.Conv2d(3, width, kernel_size=3, padding=2),  # 30 x 30
-        nn.ReLU(),
-        nn.BatchNorm2d(width),
-        nn.MaxPool2d(kernel_size=3, stride=3, padding=1),  # 10 x 10
-        nn.Dropout(0.5),
-    )
-
-
 class STSTNet(nn.Module):
     """Flow (B, 2, 28, 28) and strain (B, 1, 28, 28) float32 -> (B, classes) logits.
 
-    One convolution of 16 filters would be the same function; measured on a CPU it is no
-    faster beyond noise, so the three streams stay visible.
+    The streams, of 3, 5 and 8 filters, never mix before the head: they are one convolution of 16
+    here, the same function. With the filters innermost in memory it trains faster on a CPU.
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.streams = nn.ModuleList(stream(width) for width in (3, 5, 8))
+        self.streams = nn.Sequential(
+            nn.Conv2d(3, 3 + 5 + 8, kernel_size=3, padding=2),  # 30 x 30
+            nn.ReLU(),
+            nn.BatchNorm2d(16),
+            nn.MaxPool2d(kernel_size=3, stride=3, padding=1),  # 10 x 10
+            nn.Dropout(0.5),
+        )
+        self.streams.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pool = nn.AvgPool2d(2)
         self.head = nn.Linear(16 * 5 * 5, classes)
 
     def forward(self, flow: Tensor, strain: Tensor) -> Tensor:
         """Logits of a batch."""
-        x = torch.cat([flow, strain], dim=1)
-        x = torch.cat([stream(x) for stream in self.streams], dim=1)  # (B, 16, 10, 10)
+        x = self.streams(torch.cat([flow, strain], dim=1))  # (B, 16, 10, 10)
         x = self.pool(x)  # (B, 16, 5, 5)
         return self.head(x.flatten(1))
 

@@ -1,0 +1,63 @@
+"""One fit of a run by itself, and what is kept of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from train.fit import Tensors, copied, fit, seed_of
+from train.losses import Losses
+from train.models import base
+from train.oracle import Answer, Oracle
+from train.predict import predict
+from train.task import Job, Task, checked
+
+
+def fit_alone(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
+    """Fit one task; its test samples are looked at from aside, and teach the fit nothing."""
+    until = chosen_epoch(job, inputs, task) if task.inner else job.config.epochs
+    device = inputs[0].device
+    train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
+    truth = torch.from_numpy(task.truth).to(device)
+    asked = [x[test] for x in inputs]
+    oracle, losses = Oracle(asked, truth[test]), Losses()
+    kept = job.work.fit(task.seed, task.fold) if job.work else None
+    left = kept.newest() if kept else None
+    start = left and (left[0], losses.restore(oracle.restore(dict(left[1]))))
+
+    def keep(epoch: int, state: Callable[[], Tensors]) -> None:
+        if kept:
+            kept.keep(epoch, lambda: {**state(), **oracle.state(), **losses.state()})
+
+    network = fit(
+        base.load(job.model).started(job.backbone),
+        job.classes,
+        [x[train] for x in inputs],
+        truth[train],
+        job.config,
+        seed_of(task.seed, task.fold),
+        start,
+        keep,
+        oracle.watch,
+        losses.add,
+        until,
+    )
+    probabilities = checked(task, predict(network, asked, truth.ndim == 2).numpy())
+    answer = Answer(
+        until, probabilities, oracle.epoch, oracle.probabilities.numpy(), tuple(losses.each),
+        tuple(oracle.hits),
+    )  # fmt: skip
+    if kept:
+        kept.finish(answer, copied(network.state_dict()))
+    return answer
+
+
+def chosen_epoch(job: Job, inputs: Sequence[Tensor], task: Task) -> int:
+    """The epoch that is best on people of the training part who are kept out of a fit of its own.
+
+    It is what the oracle of that fit finds, and that fit is kept like any other; the network that
+    is tested is then fitted anew, on all training samples, for so many epochs.
+    """
+    work = job.work and replace(job.work, keep_networks=False)
+    return fit_alone(replace(job, work=work), inputs, task.held()).oracle_epoch
