@@ -87,8 +87,9 @@ networks: setup  ## docs/networks.md: every network on the demo, 5 seeds, beside
 	$(BIN)/mer-features run demo $(foreach recipe,flow artnet fr mmnet fdp afn dianet fmanet dynamic htnet classical,--recipe $(recipe))
 	$(BIN)/python docs/networks.py
 
-docs: setup  ## docs/_site/index.html: the documentation; a link that leads nowhere stops it
+docs: setup  ## docs/_site/index.html: the documentation; a link that leads nowhere, or a command that fails, stops it
 	$(BIN)/python -m mkdocs build --strict
+	$(BIN)/pytest -m 'slow or not slow' tests/test_docs.py
 
 clean:  ## remove what was made here, but no store and no run
 	rm -rf docs/gallery docs/_site .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -133,7 +133,7 @@ def loaded(dataset, context):
         ]
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_two_workers_load_what_one_process_does_though_it_has_read_before(store, context):
     dataset = FeatureDataset([store], ["flow"], fold="tiny/s0", train=False)
     here = [(sample_id, inputs, label) for inputs, label, sample_id in dataset]
