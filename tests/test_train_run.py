@@ -181,11 +181,12 @@ def test_no_change_goes_beside_another(store, tmp_path):
     assert mer_train("--features", store, *flags, "-o", tmp_path / "r").exit_code == 2
 
 
-def test_networks_begin_with_the_weights_of_a_file_which_the_run_names(store, tmp_path):
+def test_networks_begin_with_the_weights_of_a_file_which_the_run_names(tmp_path):
+    store = tiny_store(tmp_path / "few.h5", rows(subjects=2, clips=1))
     weights = tmp_path / "resnet18.safetensors"
     torch.manual_seed(1)
     save_file(ResNet18(5).state_dict(), weights)
-    flags = ("--model", "resnet", "--seeds", 1, "--epochs", 1, "--split", "2-fold")
+    flags = ("--model", "resnet", "--seeds", 1, "--epochs", 1, "--folds-at-once", 1)
     both = []
     for name, more in (("random", ()), ("begun", ("--backbone", weights))):
         out = tmp_path / name
