@@ -34,7 +34,7 @@ def shortened(command: str, home: Path) -> str:
         return f"make -n -C {ROOT} {command.removeprefix('make ')}"
     short = command.removeprefix(".venv/bin/").replace("/data/SAMM", str(home / "SAMM"))
     if short.startswith("mer-train --features"):
-        short += " --seeds 1 --workers 1"
+        short += " --seeds 1 --workers 1 --folds-at-once 1"
         short += "" if "svm_" in short else " --epochs 2"  # an SVM has none
     local = "--workers" not in short and "--scheduler" not in short
     if short.startswith(("mer-features run", "mer-features report")) and local:

@@ -70,18 +70,8 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-# What takes long: of its commands the README has most, and those are tried every time.
-QUICK = {"storage"}  # the README tries most of the others' commands; make docs tries all
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=() if page in QUICK else pytest.mark.slow)
-        for page in TRIED
-        if blocks(TEXTS[page])
-    ],
-)
+@pytest.mark.slow  # make docs runs it; of the commands the README has most, tried every time
+@pytest.mark.parametrize("page", [page for page in TRIED if blocks(TEXTS[page])])
 def test_every_block_of_a_page_runs_in_order(page, home):
     code = ROOT
     if "# features/" in TEXTS[page]:  # its reader adds files to a clone

@@ -274,6 +274,7 @@ def test_kept_networks_say_what_was_predicted(store, ran):
             assert said.tolist() == pytest.approx([float(line[f"p_{e}"]) for e in EMOTIONS])
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_bytes(store, ran, tmp_path):
     out = tmp_path / "run"
     done = mer_train("--features", store, "--model", "svm_linear", *FEW, "--workers", 2, "-o", out)

@@ -181,6 +181,7 @@ def test_no_change_goes_beside_another(store, tmp_path):
     assert mer_train("--features", store, *flags, "-o", tmp_path / "r").exit_code == 2
 
 
+@pytest.mark.slow
 def test_networks_begin_with_the_weights_of_a_file_which_the_run_names(tmp_path):
     store = tiny_store(tmp_path / "few.h5", rows(subjects=2, clips=1))
     weights = tmp_path / "resnet18.safetensors"
