@@ -54,3 +54,14 @@ def landmark_model() -> Path:
     if not path:
         pytest.skip("MER_TEST_LANDMARK_MODEL names no face_landmarker.task")
     return Path(path)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch works on one thread, on which a fit's bits are the same each time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

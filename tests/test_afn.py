@@ -5,12 +5,14 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
+from tests.learning import parameters as count
 from train.models.afn import AFN, MODEL, AdaptiveFusion
 from train.models.afn_lite import MODEL as LITE
 from train.models.resnet import Backbone
 from train.models.streams import stream
 
 CLASSES = 4
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def lite(**changes):
@@ -23,22 +25,10 @@ def pictures(samples=4, side=56, seed=0):
     return [torch.randn(samples, 3, side, side, generator=generator) for _ in range(2)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def full():
     torch.manual_seed(0)
     return MODEL.build(5).eval()
-
-
-def count(network):
-    return sum(p.numel() for p in network.parameters())
 
 
 def test_it_takes_the_two_images_of_the_recipe_afn_in_this_order():

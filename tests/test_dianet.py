@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from tests.learning import parameters as count
 from train.models.dianet import MODEL, CrossAttention, Exchange, tokens
 from train.models.dianet_lite import MODEL as LITE
 
 CLASSES = 4
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def lite(**changes):
@@ -17,22 +19,10 @@ def pictures(samples=4, side=56, seed=0):
     return [torch.randn(samples, 3, side, side, generator=generator) for _ in range(2)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def full():
     torch.manual_seed(0)
     return MODEL.build(5).eval()
-
-
-def count(network):
-    return sum(p.numel() for p in network.parameters())
 
 
 def test_it_takes_the_two_phases_of_the_recipe_dianet_in_this_order():

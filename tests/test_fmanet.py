@@ -4,10 +4,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from features.mm_cof import MmCofConfig, mm_cof
+from tests.learning import parameters as count
 from train.models.fmanet import MODEL, FusionAttention, Modulation, focal, normalised
 from train.models.fmanet_lite import MODEL as LITE
 
 CLASSES = 4
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def lite(**changes):
@@ -20,22 +22,10 @@ def flows(samples=4, side=28, seed=0):
     return [torch.randn(samples, 2, side, side, generator=generator) for _ in range(2)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def full():
     torch.manual_seed(0)
     return MODEL.build(5).eval()
-
-
-def count(network):
-    return sum(p.numel() for p in network.parameters())
 
 
 def test_it_takes_the_two_flows_of_the_recipe_fmanet_in_this_order():

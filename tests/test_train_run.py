@@ -176,6 +176,22 @@ def test_changes_of_clips_that_a_model_cannot_bear_are_refused(store, tmp_path):
     assert "htnet does not say what the planes of regions hold" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("flags", "cause"),
+    [
+        (("--validation", 1), "validation on one in 1; 2 or more, or 0 for none"),
+        (("--learning-rate", "inf"), "learning rate inf"),
+        (("--weight-decay", "nan"), "weight decay nan"),
+    ],
+)
+def test_a_setting_no_fit_can_have_is_a_mistake_of_usage(store, tmp_path, flags, cause):
+    result = mer_train("--features", store, *flags, "-o", tmp_path / "r")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {cause}")
+    assert len(result.stderr.splitlines()) == 2
+    assert not (tmp_path / "r").exists()
+
+
 def test_no_change_goes_beside_another(store, tmp_path):
     flags = ("--augment", "none", "--augment", "flip")
     assert mer_train("--features", store, *flags, "-o", tmp_path / "r").exit_code == 2

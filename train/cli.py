@@ -10,6 +10,7 @@ import click
 
 from features.console import (
     INTERRUPTED,
+    USAGE,
     Interrupted,
     MerError,
     RimCommand,
@@ -199,7 +200,10 @@ def cli(
         if "none" in augment and len(augment) > 1:
             raise click.UsageError("--augment none goes alone")
         asked["augment"] = tuple(name for name in CHANGES if name in augment)
-    config = replace(load(model).fit, **asked)
+    try:
+        config = replace(load(model).fit, **asked)
+    except ValueError as error:
+        raise MerError(str(error), "correct that option: mer-train --help", USAGE) from error
     parted = split or load_protocol(protocol).split
     if split is None and parted != LOSO:
         click.echo(f"{protocol} leaves out a {parted} at a time: --split {parted}", err=True)
