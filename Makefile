@@ -78,6 +78,7 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 	$(BIN)/python benchmarks/whole_demo.py
 
 bench-train: setup  ## leave one subject out at MEGC2019's size: fits one by one, in processes, stacked (long: half an hour or more)
+	$(BIN)/python benchmarks/first_step.py
 	$(BIN)/python benchmarks/training.py
 
 gallery: setup  ## docs/gallery/README.md: a picture of every feature, of one demo clip

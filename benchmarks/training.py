@@ -9,12 +9,13 @@ plain       a loop as anyone writes it: torch's optimizer, one fit after another
 one by one  merkit's fits in a row; as in the two below, test subjects are looked at every epoch
 processes   the same, in processes
 stacked     fits as one stack, in as many processes
+
+Busy: the share of the cores' time, or of the GPU's, that was used.
 """
 
 import argparse
 import resource
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,15 +25,19 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from benchmarks.busy import busy
 from benchmarks.roofline import Cost, best, cost, rates
 from benchmarks.three_streams import ThreeStreams
-from train.fit import batches, changed, loss_of, optimizer_of, rate, seed_of
+from train.config import FitConfig
+from train.fit import batches, changed, loss_of, rate, seed_of
 from train.models.base import Model, load
+from train.optimizers import MOMENTUM
 from train.predict import predict
 from train.task import Job, Task
 from train.workers import compute, one_thread, usable_cores
 
 DATASETS = ((145, 24), (133, 28), (164, 16))  # clips, subjects: CASME II, SAMM, SMIC
+CLIPS, PEOPLE = map(sum, zip(*DATASETS, strict=True))
 CLASSES = 3
 LEAD = {"tokens": (4,), "frames": (2,)}  # axes of an input before its planes
 SHORT = {"off_apexnet": (4, 4), "fr": (2, 1), "artnet_lite": (4, 1), "sssnet": (2, 1),
@@ -53,7 +58,7 @@ class Case:
 
 def sizes(samples: int, folds: int) -> list[int]:
     """Clips of each subject: uneven, each at least 1; the totals of the datasets at full size."""
-    if (samples, folds) == tuple(map(sum, zip(*DATASETS, strict=True))):
+    if (samples, folds) == (CLIPS, PEOPLE):
         return [size for clips, subjects in DATASETS for size in sizes(clips, subjects)]
     ranks = np.arange(1, folds + 1)
     cuts = np.floor(np.cumsum(ranks) / ranks.sum() * (samples - folds) + 0.5).astype(int)
@@ -85,15 +90,24 @@ def case(name: str, asked: argparse.Namespace, device: str) -> Case:
     return Case(model, name, job, tasks[: asked.only or folds], whole)
 
 
+def torchs(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """The optimizer of a config as torch has it."""
+    given = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(network.parameters(), momentum=MOMENTUM, **given)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[config.optimizer](network.parameters(), **given)
+
+
 def plain(case: Case, build: Callable[[int], nn.Module]) -> None:
     """One fit after another."""
-    inputs, config, device = case.job.tensors(), case.job.config, case.job.device
+    inputs, config, device = case.job.clips(), case.job.config, case.job.device
     truth = torch.from_numpy(case.tasks[0].truth).to(device)
     for task in case.tasks:
         torch.manual_seed(seed_of(task.seed, task.fold))
         network = build(CLASSES).to(device)
         train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
-        optimizer, order = optimizer_of(network, config), torch.Generator().manual_seed(0)
+        optimizer, order = torchs(network, config), torch.Generator().manual_seed(0)
         network.train()
         for epoch in range(1, config.epochs + 1):
             for group in optimizer.param_groups:
@@ -146,9 +160,9 @@ def forget(device: str) -> None:
 def a_step(case: Case) -> Callable[[], object]:
     """One step of the network on a full batch."""
     network = case.model.build(CLASSES).to(case.job.device).train()
-    optimizer = optimizer_of(network, case.job.config)
+    optimizer = torchs(network, case.job.config)
     count = case.job.config.batch_size
-    inputs = [x[:count] for x in case.job.tensors()]
+    inputs = [x[:count] for x in case.job.clips()]
     truth = torch.from_numpy(case.tasks[0].truth[:count]).to(case.job.device)
 
     def step() -> None:
@@ -177,19 +191,25 @@ def table(case: Case, asked: argparse.Namespace) -> Table:
     part = "" if stepped == case.whole else ", worked out"
     fits = f"{len(case.tasks)} fits of {config.epochs} epochs, batches of {config.batch_size}"
     found = Table(
-        "", "s", "samples/s", f"whole LOSO{part}", "peak MiB", "times", title=f"{case.name}: {fits}"
+        "",
+        "s",
+        "samples/s",
+        f"whole LOSO{part}",
+        "busy",
+        "peak MiB",
+        "times",
+        title=f"{case.name}: {fits}",
     )
     first = None
     for name, run in ways(case, asked).items():
         forget(device)
-        started = time.perf_counter()
-        run()
-        seconds = time.perf_counter() - started
+        seconds, share = busy(run, device, asked.workers)
         print(f"{case.name}, {name}: {seconds:.1f} s", file=sys.stderr)
         first = first or seconds
         memory = peak(device, "processes" in name or (name == "stacked" and asked.workers > 1))
         found.add_row(name, f"{seconds:.1f}", f"{stepped / seconds:,.0f}",
-                      f"{seconds * case.whole / stepped:,.0f} s", f"{memory:,.0f}",
+                      f"{seconds * case.whole / stepped:,.0f} s",
+                      "?" if share is None else f"{share:.0%}", f"{memory:,.0f}",
                       f"{first / seconds:.2f}")  # fmt: skip
     return found
 
@@ -197,7 +217,7 @@ def table(case: Case, asked: argparse.Namespace) -> Table:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["ststnet", *SHORT])
-    for name, default in (("samples", 442), ("folds", 68), ("seeds", 1), ("epochs", None),
+    for name, default in (("samples", CLIPS), ("folds", PEOPLE), ("seeds", 1), ("epochs", None),
                           ("only", None), ("at-once", None)):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--workers", type=int, default=usable_cores())

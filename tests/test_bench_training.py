@@ -1,10 +1,13 @@
 """The benchmark of training, at a size for a test."""
 
 import re
+import time
 
+import pytest
 import torch
 
-from benchmarks import training
+from benchmarks import first_step, training
+from benchmarks.busy import busy
 from benchmarks.roofline import Cost, cost
 
 
@@ -12,7 +15,7 @@ def test_it_shows_every_way_beside_the_plain_loop_and_what_a_step_must_at_least_
     few = ("--samples", "24", "--folds", "4", "--only", "2", "--epochs", "1", "--workers", "1")
     training.main(["ststnet", *few])
     shown = capsys.readouterr().out
-    numbers = r" +[\d.]+ │ +[\d,]+ │ +[\d,]+ s │ +[\d,]+ │ +[\d.]+ │".replace(" │", " +│")
+    numbers = r" +[\d.]+ │ +[\d,]+ │ +[\d,]+ s │ +\d+% │ +[\d,]+ │ +[\d.]+ │".replace(" │", " +│")
     for way in ("plain, three streams", "plain", "one by one", "stacked"):
         assert re.search(rf"│ {way} +│{numbers}", shown), way
     assert "whole LOSO, worked out" in shown
@@ -30,3 +33,27 @@ def test_sums_and_bytes_of_a_step_are_counted():
     a, b = torch.zeros(3, 5), torch.zeros(5, 7)
     assert cost(lambda: a @ b) == Cost(2 * 3 * 5 * 7, 4 * (15 + 35 + 21))
     assert Cost(100, 30).floors(Cost(50, 10)) == (2, 3)
+
+
+def test_a_core_that_sleeps_is_not_busy_and_one_that_counts_is():
+    def count():
+        until = time.process_time() + 0.1
+        while time.process_time() < until:
+            pass
+
+    seconds, share = busy(lambda: time.sleep(0.2), "cpu", 1)
+    assert seconds >= 0.2
+    assert share < 0.5
+    seconds, share = busy(count, "cpu", 2)
+    assert 0.1 <= share * seconds * 2 < 0.2
+
+
+@pytest.mark.slow
+def test_the_time_to_the_first_step_is_that_of_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(first_step, "TIMES", 1)
+    first_step.main()
+    rows = re.findall(r"│ +([\d.]+) +│ +([\d.]+) +│ +([\d.]+) +│", capsys.readouterr().out)
+    assert len(rows) == len(first_step.WAYS)
+    for alone, step, beyond in rows:
+        assert float(step) - float(alone) == pytest.approx(float(beyond), abs=0.02)
+        assert float(beyond) > 0.5

@@ -23,7 +23,7 @@ from train.config import FitConfig
 from train.control import command
 from train.data import read
 from train.finished import finished
-from train.fit import copied, fit, weights
+from train.fit import class_weights, copied, fit
 from train.models import svm
 from train.models.base import Input, Model, load, names
 from train.oracle import Oracle
@@ -51,7 +51,9 @@ def overlapping(counts, seed=0):
 def solved(kernel, x, truth, classes, weight=None):
     machine = svm.SVM(classes, kernel)
     truth = torch.from_numpy(truth)
-    machine.solve([torch.from_numpy(x)], truth, weight and weights(truth, classes, "balanced"))
+    machine.solve(
+        [torch.from_numpy(x)], truth, weight and class_weights(truth, classes, "balanced")
+    )
     return machine
 
 
@@ -61,7 +63,7 @@ def peer(kernel, x, truth, weight=None):
         one = SVC(C=1, kernel=kernel, gamma="scale").set_fit_request(sample_weight=True)
         told = {}
         if weight is not None:
-            of_class = weights(torch.from_numpy(truth), truth.max() + 1, "balanced")
+            of_class = class_weights(torch.from_numpy(truth), truth.max() + 1, "balanced")
             told["sample_weight"] = of_class[truth]
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         return make_pipeline(scaler, OneVsRestClassifier(one)).fit(x.astype(float), truth, **told)
@@ -188,7 +190,7 @@ def test_class_weights_are_those_of_the_config():
         for choice in ("none", "balanced")
     }
     machine = svm.SVM(3, "rbf")
-    machine.solve([x[few]], truth[few], weights(truth[few], 3, "balanced"))
+    machine.solve([x[few]], truth[few], class_weights(truth[few], 3, "balanced"))
     assert torch.equal(values["balanced"], machine(x))
     assert not torch.equal(values["balanced"], values["none"])
 

@@ -89,7 +89,7 @@ def test_a_fit_left_after_any_epoch_goes_on_to_the_same_bits(tmp_path, whole, ep
 
 
 @pytest.mark.parametrize(
-    "part", ["running_mean", "exp_avg_sq", "step", "order", "chance", "weight"]
+    "part", ["running_mean", "mean", "square", "steps", "order", "chance", "weight"]
 )
 def test_each_part_of_the_state_decides_the_bits(tmp_path, whole, part):
     """So the test above would see it missing: dropout and batch norm are in this network."""

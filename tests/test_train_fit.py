@@ -7,7 +7,7 @@ from torch import nn
 
 from features.console import MerError
 from train.config import FitConfig
-from train.fit import batches, fit, rate, seed_of, weights
+from train.fit import batches, class_weights, fit, rate, seed_of
 from train.folds import loso
 from train.models.base import Input, Model, load
 from train.planes import FLOW
@@ -197,18 +197,18 @@ def test_the_rate_rises_evenly_through_the_warmup():
 
 def test_balanced_classes_weigh_the_same_and_an_absent_one_nothing():
     truth = torch.tensor([0, 0, 0, 2])
-    weight = weights(truth, 4, "balanced")
+    weight = class_weights(truth, 4, "balanced")
     torch.testing.assert_close(weight, torch.tensor([2 / 3, 0, 2, 0]))
     assert weight[truth].sum() == len(truth)
 
 
 def test_by_the_root_a_class_of_four_times_the_samples_weighs_twice_as_much():
     truth = torch.tensor([0, 0, 0, 0, 2])
-    weight = weights(truth, 4, "root")
+    weight = class_weights(truth, 4, "root")
     torch.testing.assert_close(weight[2] / weight[0], torch.tensor(2.0))
     torch.testing.assert_close(weight[truth].mean(), torch.tensor(1.0))
     assert weight[[1, 3]].tolist() == [0, 0]
-    assert weights(truth, 4, "none") is None
+    assert class_weights(truth, 4, "none") is None
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])

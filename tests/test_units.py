@@ -19,7 +19,7 @@ from train.audit import Audit, audit, kept_to
 from train.bootstrap import count, drawn, intervals, person
 from train.compare import check_same, paired
 from train.finished import Finished
-from train.fit import weights
+from train.fit import class_weights
 from train.folds import folds, rarest
 from train.labels import encode, in_order, predicted, several, word
 from train.loss import label_loss
@@ -142,7 +142,7 @@ def test_a_loss_made_for_one_class_does_not_take_several_labels_unseen():
 def test_balanced_weighs_shown_as_heavy_as_not_shown_within_bounds():
     truth = torch.zeros(101, 4, dtype=torch.int64)
     truth[:25, 0], truth[:1, 1], truth[:, 2] = 1, 1, 1
-    assert weights(truth, 4, "balanced").tolist() == pytest.approx([76 / 25, 50, 1 / 50, 1])
+    assert class_weights(truth, 4, "balanced").tolist() == pytest.approx([76 / 25, 50, 1 / 50, 1])
 
 
 def test_no_weight_of_cd6me_is_cut_whichever_dataset_is_left_out():

@@ -4,23 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from train.fit import Tensors, copied, fit, seed_of
 from train.losses import Losses
 from train.models import base
 from train.oracle import Answer, Oracle
 from train.predict import predict
+from train.streamed import Clips, part
 from train.task import Job, Task, checked
 
 
-def fit_alone(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
+def fit_alone(job: Job, inputs: Sequence[Clips], task: Task) -> Answer:
     """Fit one task; its test samples are looked at from aside, and teach the fit nothing."""
     until = chosen_epoch(job, inputs, task) if task.inner else job.config.epochs
     device = inputs[0].device
     train, test = (torch.from_numpy(rows).to(device) for rows in (task.train, task.test))
     truth = torch.from_numpy(task.truth).to(device)
-    asked = [x[test] for x in inputs]
+    asked = part(inputs, test)
     oracle, losses = Oracle(asked, truth[test]), Losses()
     kept = job.work.fit(task.seed, task.fold) if job.work else None
     left = kept.newest() if kept else None
@@ -33,7 +33,7 @@ def fit_alone(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
     network = fit(
         base.load(job.model).started(job.backbone),
         job.classes,
-        [x[train] for x in inputs],
+        part(inputs, train),
         truth[train],
         job.config,
         seed_of(task.seed, task.fold),
@@ -53,7 +53,7 @@ def fit_alone(job: Job, inputs: Sequence[Tensor], task: Task) -> Answer:
     return answer
 
 
-def chosen_epoch(job: Job, inputs: Sequence[Tensor], task: Task) -> int:
+def chosen_epoch(job: Job, inputs: Sequence[Clips], task: Task) -> int:
     """The epoch that is best on people of the training part who are kept out of a fit of its own.
 
     It is what the oracle of that fit finds, and that fit is kept like any other; the network that

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
-from torch import Tensor
 
 from train.fit import fit, seed_of
 from train.models import base
+from train.precision import products
 from train.stacked import fit_stack
+from train.streamed import Clips
 from train.task import Job, Task
 from train.together import stack_of
 from train.work import tell
@@ -19,7 +20,7 @@ from train.workers import one_thread
 ON_CPU = 8  # in a stack that is measured; the work of more does not fit a core's cache
 SHARE = 0.6  # of the free memory: steps of some of the fits copy their rows
 GAIN = 1.5  # how much faster a stack must be: the same command must choose the same again
-LONG = 0.25  # s a step: the core is busy with sums, there is nothing to gain
+LONG = 0.005  # s a step: a stack saves calls, and those are a few ms of it
 FIRST = 1.0  # s, a network's making and a step: if longer, no more is tried
 STEPS = 4  # measured, of which the first only warms up
 
@@ -32,22 +33,23 @@ class Choice:
     why: str
 
 
-def told(job: Job, tasks: Sequence[Task], asked: int | None) -> int:
+def told(job: Job, tasks: Sequence[Task], asked: int | None, workers: int) -> int:
     """How many fits are trained at once; said to the person."""
-    choice = choose(job, tasks, asked)
+    choice = choose(job, tasks, asked, workers)
     how = f"{choice.at_once} fits at once" if choice.at_once > 1 else "one fit after another"
     tell(f"{how}: {choice.why}")
     return choice.at_once
 
 
-def choose(job: Job, tasks: Sequence[Task], asked: int | None) -> Choice:
+def choose(job: Job, tasks: Sequence[Task], asked: int | None, workers: int = 1) -> Choice:
     """Decide for a run; leaves no trace in it.
 
     Parameters
     ----------
     asked : how many; None: what is best on the job's device
+    workers : processes that stacks are trained in
     """
-    most = min(len(tasks), asked or (ON_CPU if job.device == "cpu" else len(tasks)))
+    most = min(len(tasks), asked or (ON_CPU if job.device == "cpu" else -(-len(tasks) // workers)))
     if asked == 1:
         return Choice(1, "as asked")
     if base.load(job.model).solved:
@@ -56,8 +58,8 @@ def choose(job: Job, tasks: Sequence[Task], asked: int | None) -> Choice:
         return Choice(1, "there is one")
     if min(len(task.train) for task in tasks) < 2:
         return Choice(1, "a fold has too few samples to try")
-    with one_thread():
-        return measured(one_step(job), tasks, most, asked)
+    with one_thread(), products(job.config.precision):
+        return measured(one_step(job), tasks, most, asked, workers)
 
 
 def one_step(job: Job) -> Job:
@@ -65,18 +67,18 @@ def one_step(job: Job) -> Job:
     return replace(job, config=replace(job.config, epochs=STEPS), work=None)
 
 
-def measured(job: Job, tasks: Sequence[Task], most: int, asked: int | None) -> Choice:
+def measured(job: Job, tasks: Sequence[Task], most: int, asked: int | None, workers: int) -> Choice:
     """Try a few steps, each an epoch of one batch, on the training samples."""
-    inputs = job.tensors()
+    inputs = job.clips()
     few = [replace(task, train=task.train[: job.config.batch_size]) for task in tasks[:most]]
     alone = 0.0
     if asked is None and job.device == "cpu":
         alone = seconds_alone(job, inputs, few[0])
         if alone > LONG:
-            return Choice(1, f"a step of one takes {alone:.1f} s, its sums fill a core")
+            return Choice(1, f"a step of one takes {alone * 1e3:.0f} ms, its sums fill a core")
     try:
         if job.device != "cpu":
-            return by_memory(job, inputs, few, most, asked)
+            return by_memory(job, inputs, few, most, asked, workers)
         if asked is not None:
             few = few[:2]  # enough to see that it can be
         stacked = seconds_together(job, inputs, few) / len(few)
@@ -95,9 +97,14 @@ def faster(alone: float, stacked: float, most: int) -> Choice:
 
 
 def by_memory(
-    job: Job, inputs: Sequence[Tensor], tasks: Sequence[Task], most: int, asked: int | None
+    job: Job,
+    inputs: Sequence[Clips],
+    tasks: Sequence[Task],
+    most: int,
+    asked: int | None,
+    workers: int,
 ) -> Choice:
-    """Choose by the memory that one fit takes on a GPU at its first steps."""
+    """Choose by the memory that one fit takes on a GPU at its first steps; workers share it."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     seconds_together(job, inputs, tasks[:2])
@@ -105,7 +112,7 @@ def by_memory(
     torch.cuda.empty_cache()
     if asked is not None:
         return Choice(most, "as asked")
-    free, _ = torch.cuda.mem_get_info()
+    free = torch.cuda.mem_get_info()[0] // -(-workers // torch.cuda.device_count())
     told = f"one takes {one / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free"
     return Choice(that_fit(free, one, most), told)
 
@@ -120,7 +127,7 @@ def that_fit(free: int, one: int, wanted: int) -> int:
     return max(1, min(wanted, int(SHARE * free) // max(one, 1)))
 
 
-def seconds_alone(job: Job, inputs: Sequence[Tensor], task: Task) -> float:
+def seconds_alone(job: Job, inputs: Sequence[Clips], task: Task) -> float:
     """What an epoch of one fit takes; of a network that begins slowly, the beginning too."""
     rows = torch.from_numpy(task.train).to(inputs[0].device)
     truth = torch.from_numpy(task.truth).to(inputs[0].device)[rows]
@@ -138,7 +145,7 @@ def seconds_alone(job: Job, inputs: Sequence[Tensor], task: Task) -> float:
     return first if first > FIRST else least(lambda tell: run(slice(None), None, tell))
 
 
-def seconds_together(job: Job, inputs: Sequence[Tensor], tasks: Sequence[Task]) -> float:
+def seconds_together(job: Job, inputs: Sequence[Clips], tasks: Sequence[Task]) -> float:
     """What an epoch of a stack takes; it is also asked, to see that it can be."""
     stack = stack_of(job, inputs, tasks, [job.config.epochs] * len(tasks))
     seconds = least(lambda tell: fit_stack(stack, tell=tell))

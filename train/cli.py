@@ -102,6 +102,11 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     help=f"Change training clips at random; repeat it for several.{OWN}",
 )
 @click.option(
+    "--precision",
+    type=click.Choice(CHOICES["precision"]),
+    help=f"Of a step's sums: bf16 and tf32 (CUDA) are faster and coarser.{OWN}",
+)
+@click.option(
     "--backbone",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -123,8 +128,8 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    show_default="one a core",
-    help="Processes on the CPU; never changes a number.",
+    show_default="one a core, or one a GPU",
+    help="Processes; several GPUs are theirs in turn.",
 )
 @click.option(
     "--folds-at-once",

@@ -7,6 +7,7 @@ CHOICES = {
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "cosine", "steps"),
     "class_weights": ("none", "balanced", "root"),
+    "precision": ("float32", "tf32", "bf16"),
 }
 CHANGES = ("flip", "shift", "magnify")  # of a training clip, in this order: augment.py
 
@@ -34,6 +35,7 @@ class FitConfig:
         "none"  # or by the training subjects' counts n: balanced 1 / n, root 1 / √n
     )
     augment: tuple[str, ...] = ()  # of CHANGES, at random
+    precision: str = "float32"  # of a step's products: precision.py
     validation: int = 0  # the epoch is chosen on one in so many training subjects; 0: the last
 
     def __post_init__(self) -> None:

@@ -19,6 +19,9 @@ from train.chance import Draws
 from train.config import CHANGES, FitConfig
 from train.loss import label_loss, rarity
 from train.models.base import Model
+from train.optimizers import slots, step
+from train.precision import narrow
+from train.streamed import Clips
 
 Tensors = Mapping[str, Tensor]
 Keep = Callable[[int, Callable[[], Tensors]], None]
@@ -47,18 +50,23 @@ def batches(samples: int, batch_size: int, generator: torch.Generator) -> Iterat
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """All that one epoch leaves to the next, torch's own random generators included."""
+    """All that one epoch leaves to the next, torch's own random generators included.
+
+    Parameters
+    ----------
+    rows : the weights, in one row, and what the optimizer remembers
+        The network's parameters are views of them.
+    """
 
     network: nn.Module
-    optimizer: torch.optim.Optimizer
+    rows: dict[str, Tensor]
     draws: Draws
     device: torch.device
 
     def state(self) -> dict[str, Tensor]:
         """Copy it to the CPU, as named tensors: weights, buffers, optimizer, generators."""
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        for number, slots in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{number}.{name}": value for name, value in slots.items()}
+        found |= {f"optimizer.{n}": row for n, row in self.rows.items() if n != "weights"}
         found |= {f"random.{name}": own.get_state() for name, own in self.draws.named()}
         found["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
@@ -66,17 +74,14 @@ class Training:
         return copied(found)
 
     def restore(self, state: Tensors) -> None:
-        """Go back to a state; what the config says of the optimizer stays."""
+        """Go back to a state."""
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "random": {}}
         for name, value in state.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
         self.network.load_state_dict(parts["network"])
-        slots: dict[int, dict[str, Tensor]] = {}
         for name, value in parts["optimizer"].items():
-            number, _, slot = name.partition(".")
-            slots.setdefault(int(number), {})[slot] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
+            self.rows[name].copy_(value)
         for name, own in self.draws.named():
             own.set_state(parts["random"][name])
         torch.set_rng_state(parts["random"]["cpu"])
@@ -92,7 +97,7 @@ def copied(tensors: Tensors) -> dict[str, Tensor]:
 def fit(
     model: Model,
     classes: int,
-    inputs: Sequence[Tensor],
+    inputs: Sequence[Clips],
     truth: Tensor,
     config: FitConfig,
     seed: int,
@@ -126,26 +131,27 @@ def fit(
         torch.manual_seed(seed)  # weights
         draws = Draws.of(seed, device)
         network = model.build(classes).to(device)
-        weight = weights(truth, classes, config.class_weights)
+        weight = class_weights(truth, classes, config.class_weights)
         if model.solved:
-            return solved(network, inputs, truth, weight, start, keep, watch)
-        training = Training(network, optimizer_of(network, config), draws, device)
+            whole = [x[:] for x in inputs]
+            return solved(network, whole, truth, weight, start, keep, watch)
+        weights, slopes = flattened(network)
+        training = Training(network, {"weights": weights, **slots(config, weights)}, draws, device)
         done, left = start or (0, None)
         if left is not None:
             training.restore(left)
         for epoch in range(done + 1, (until or config.epochs) + 1):
             network.train()
-            for group in training.optimizer.param_groups:
-                group["lr"] = rate(config, epoch)
+            learning = rate(config, epoch)
             lost, stepped = torch.zeros((), dtype=torch.float64, device=device), 0
             for rows in batches(len(truth), config.batch_size, draws.order):
                 rows = rows.to(device)
                 shown = changed(model, [x[rows] for x in inputs], config.augment, draws.change)
-                with chance.own(draws.chance):
+                with chance.own(draws.chance), narrow(config.precision, device):
                     loss = loss_of(network, shown, truth[rows], weight)
-                training.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                training.optimizer.step()
+                step(config, learning, training.rows, slopes)
+                slopes.zero_()
                 lost += loss.detach() * len(rows)
                 stepped += len(rows)
             if tell is not None:
@@ -188,13 +194,26 @@ def loss_of(
     return label_loss(network(*inputs), truth, weight)
 
 
-def optimizer_of(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    """The optimizer that a config names."""
-    parameters, decay = network.parameters(), config.weight_decay
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, config.learning_rate, 0.9, weight_decay=decay)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[config.optimizer](parameters, config.learning_rate, weight_decay=decay)
+def flattened(network: nn.Module) -> tuple[Tensor, Tensor]:
+    """Lay a network's weights out in a row, and their slopes in another; parameters are views.
+
+    An optimizer then changes them all at once.
+
+    Returns
+    -------
+    (1, P) float32 weights, and as many zeros.
+    """
+    parameters = list(network.parameters())
+    count, device = sum(one.numel() for one in parameters), parameters[0].device
+    weights, slopes = (torch.zeros(1, count, device=device) for _ in range(2))
+    start = 0
+    for one in parameters:
+        there = weights.as_strided(one.shape, one.stride(), start)
+        there.copy_(one.detach())
+        one.data = there
+        one.grad = slopes.as_strided(one.shape, one.stride(), start)
+        start += one.numel()
+    return weights, slopes
 
 
 def changed(
@@ -223,7 +242,7 @@ def rate(config: FitConfig, epoch: int) -> float:
     return config.learning_rate * share * min(1.0, epoch / (config.warmup + 1))
 
 
-def weights(truth: Tensor, classes: int, kind: str) -> Tensor | None:
+def class_weights(truth: Tensor, classes: int, kind: str) -> Tensor | None:
     """(classes,) weights of the classes by their counts n among the training samples; or None.
 
     Parameters

@@ -1,7 +1,8 @@
-"""Adam, AdamW and SGD for many fits at once: a fit a row, and every row alone.
+"""Adam, AdamW and SGD for one fit or many at once: a fit a row, and every row alone.
 
 As torch.optim has them, with its defaults; there all tensors share one count of steps, here every
-fit has its own.
+fit has its own. To make one of torch.optim also loads torch's compiler, which takes longer than
+many a fit's first epochs.
 """
 
 import torch

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from features.base import Array
 from train.labels import THRESHOLD
 from train.predict import predict
+from train.streamed import Clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Oracle:
     truth : (n,) int64, or (n, classes) of 0 and 1
     """
 
-    def __init__(self, inputs: Sequence[Tensor], truth: Tensor) -> None:
+    def __init__(self, inputs: Sequence[Clips], truth: Tensor) -> None:
         self._inputs, self._truth = inputs, truth.cpu()
         self.epoch = 0
         self.hits: list[int] = []

@@ -44,13 +44,14 @@ from train.oracle import Answer
 from train.page import REPORT, run_page
 from train.paper import Scored
 from train.place import MARK, NETWORKS, check_place, run_folder
+from train.precision import check as check_precision
 from train.predictions import Predictions, Row, write
 from train.request import Request, asked, begins_with, check, toml
 from train.scores import scores
 from train.sources import read_source
 from train.task import Job, Task
 from train.work import tell, work_folder
-from train.workers import compute, usable_cores
+from train.workers import compute, one_thread, processes
 
 ORACLE = "oracle.csv"
 PLACES = ("features", "backbone")  # of files whose content counts instead
@@ -71,7 +72,7 @@ def run(
     Parameters
     ----------
     device : "auto", "cpu" or "cuda"
-    workers : processes on the CPU; None for one a core. Never changes the numbers.
+    workers : processes; None for one a core, or one a GPU. Never changes the numbers.
     force : replace the run that is at `out`
     keep_networks : put the network of every fit into the run
     seconds : of work that a fit may lose if it is killed. Never changes the numbers.
@@ -90,11 +91,13 @@ def run(
     start = time.monotonic()
     check_place(out, force)
     device = choose_device(device)
+    check_precision(request.fit.precision, device)
     model = base.load(request.model)
     protocol = load_protocol(request.protocol)
     check(request, model, protocol)
     backbone = begins_with(request, model)
-    examples = read(request.features, model, protocol)
+    with one_thread():  # small planes: threads would wait for each other
+        examples = read(request.features, model, protocol)
     made = folds(examples.group, examples.truth, examples.digest, request.split)
     tasks = plan(request, examples, made)
     stores = [describe(path) for path in request.features]
@@ -119,9 +122,10 @@ def run(
             request.backbone,
         )
         done = frozenset(task.key for task, _ in finished)
-        at_once = work.at_once(lambda: told(job, tasks, folds_at_once))
+        many = workers or processes(device)
+        at_once = work.at_once(lambda: told(job, tasks, folds_at_once, many))
         job = replace(job, at_once=at_once)
-        with closing(compute(job, tasks, workers or usable_cores(), done)) as fitting:
+        with closing(compute(job, tasks, many, done)) as fitting:
             fitted = follow(chain(finished, fitting), len(tasks), "fits")
             answers = list(fitted)
         last, oracle = tabulate(out.name, examples, answers)

@@ -15,10 +15,12 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from train.chance import Draws, Shape, asked_for, draw, given
 from train.config import FitConfig
-from train.fit import Tensors, batches, changed, copied, rate, weights
+from train.fit import Tensors, batches, changed, class_weights, copied, rate
 from train.members import BUFFER, Loss, Member, built, first_rows, side_by_side
 from train.models.base import Model
 from train.optimizers import step
+from train.precision import narrow
+from train.streamed import Clips
 
 
 class Stack:
@@ -26,14 +28,14 @@ class Stack:
 
     Parameters
     ----------
-    inputs : (N, …) float32 each, all samples, on the device
+    inputs : (N, …) float32 each, all samples
     """
 
     def __init__(
         self,
         model: Model,
         classes: int,
-        inputs: Sequence[Tensor],
+        inputs: Sequence[Clips],
         members: Sequence[Member],
         config: FitConfig,
     ) -> None:
@@ -45,7 +47,7 @@ class Stack:
         self.draws = [Draws.of(member.seed, device) for member in members]
         self.truth = torch.stack([member.truth for member in members]).to(device)
         kind = config.class_weights
-        of_each = [weights(member.truth[member.train], classes, kind) for member in members]
+        of_each = [class_weights(member.truth[member.train], classes, kind) for member in members]
         there = [weight for weight in of_each if weight is not None]
         self.weight = torch.stack(there).to(device) if there else None
         self.asked: dict[int, list[tuple[Shape, torch.dtype]]] = {}  # by the size of a batch
@@ -106,7 +108,7 @@ class Stack:
         weight: Tensor | None,
     ) -> Tensor:
         state = {f"network.{name}": one for name, one in {**parameters, **buffers}.items()}
-        with given(drawn):
+        with given(drawn), narrow(self.config.precision, self.device):
             return functional_call(self.loss, state, (inputs, truth, weight))
 
     def _asked(

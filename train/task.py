@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from features.base import Array
 from features.console import MerError
 from train.config import FitConfig
+from train.streamed import Clips, placed
 from train.work import Work
 
 if TYPE_CHECKING:
@@ -42,9 +42,13 @@ class Job:
     backbone: Path | None = None
     at_once: int = 1
 
-    def tensors(self) -> list[Tensor]:
-        """The inputs on the device."""
-        return [torch.from_numpy(x).to(self.device) for x in self.inputs]
+    def clips(self) -> list[Clips]:
+        """The inputs, on the device or, where they have no room there, beside it."""
+        return placed(self.inputs, torch.device(self.device), self.free())
+
+    def free(self) -> int | None:
+        """Bytes that are free on the device; None where it has no memory of its own."""
+        return None if self.device == "cpu" else torch.cuda.mem_get_info(self.device)[0]
 
 
 @dataclass(frozen=True, slots=True)

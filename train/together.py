@@ -15,10 +15,11 @@ from train.members import Member
 from train.models import base
 from train.oracle import Answer, Oracle
 from train.stacked import Stack, fit_stack
+from train.streamed import Clips
 from train.task import Job, Task, checked
 
 
-def fit_together(job: Job, inputs: Sequence[Tensor], tasks: Sequence[Task]) -> list[Answer]:
+def fit_together(job: Job, inputs: Sequence[Clips], tasks: Sequence[Task]) -> list[Answer]:
     """Fit tasks in one stack; test samples are looked at from aside, and teach no fit.
 
     The state of the stack is kept as one, so that its members are always at one epoch.
@@ -61,7 +62,7 @@ def fit_together(job: Job, inputs: Sequence[Tensor], tasks: Sequence[Task]) -> l
 
 
 def stack_of(
-    job: Job, inputs: Sequence[Tensor], tasks: Sequence[Task], until: Sequence[int]
+    job: Job, inputs: Sequence[Clips], tasks: Sequence[Task], until: Sequence[int]
 ) -> Stack:
     """The stack of some tasks, before its first epoch."""
     members = [
@@ -77,7 +78,7 @@ def stack_of(
     return Stack(model, job.classes, inputs, members, job.config)
 
 
-def chosen_epochs(job: Job, inputs: Sequence[Tensor], tasks: Sequence[Task]) -> list[int]:
+def chosen_epochs(job: Job, inputs: Sequence[Clips], tasks: Sequence[Task]) -> list[int]:
     """The last epoch of each task: the config's, or as `chosen_epoch` has it, by a stack."""
     if any(task.inner is None for task in tasks):
         return [job.config.epochs] * len(tasks)

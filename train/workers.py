@@ -6,8 +6,8 @@ A fit that was left goes on from its last state, and says what it found in a fil
 before it says so here.
 
 The networks are so small that a second thread inside one fit costs more than it gains,
-and the number of threads changes the order of sums: one thread a fit, always. On a GPU
-everything runs in this process.
+and the number of threads changes the order of sums: one thread a fit, always. Of several GPUs
+each has a process.
 """
 
 import multiprocessing
@@ -18,17 +18,21 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from multiprocessing.connection import wait
+from multiprocessing.queues import SimpleQueue
 
 import torch
-from torch import Tensor
 
 from features.console import MerError
 from train.alone import fit_alone
 from train.oracle import Answer
+from train.precision import products
+from train.streamed import Clips, Streamed
 from train.task import Job, Task, units
 from train.together import fit_together
+from train.work import tell
 
 # A batch system ends a whole group, one by one: our own SIGTERM may come after the workers'.
 GRACE = 1.0  # s
@@ -41,6 +45,18 @@ Unit = tuple[Task, ...]  # trained together, or one alone
 def usable_cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def processes(device: str) -> int:
+    """How many processes are best: one a core, or one a GPU."""
+    return usable_cores() if device == "cpu" else torch.cuda.device_count()
+
+
+def devices(device: str, workers: int) -> list[str]:
+    """The device of each process; GPUs in turn."""
+    if device == "cpu":
+        return [device] * workers
+    return [f"{device}:{number % torch.cuda.device_count()}" for number in range(workers)]
 
 
 def compute(
@@ -72,16 +88,25 @@ def compute(
 
 
 def _fitted(job: Job, left: Sequence[Unit], workers: int) -> Fits:
-    if workers <= 1 or job.device != "cpu":
-        inputs = job.tensors()
-        with one_thread():
+    if workers <= 1:
+        inputs = there(job)
+        with one_thread(), products(job.config.precision):
             for unit in left:
                 yield from zip(unit, fit_unit(job, inputs, unit), strict=True)
     else:
         yield from _in_processes(job, left, workers)
 
 
-def fit_unit(job: Job, inputs: Sequence[Tensor], unit: Unit) -> list[Answer]:
+def there(job: Job) -> list[Clips]:
+    """The clips where the fits find them; said if they have no room on the device."""
+    clips = job.clips()
+    if any(isinstance(x, Streamed) for x in clips):
+        size = sum(x.nbytes for x in job.inputs) / 2**30
+        tell(f"{size:.1f} GiB of clips have no room on {job.device}: each batch is sent there")
+    return clips
+
+
+def fit_unit(job: Job, inputs: Sequence[Clips], unit: Unit) -> list[Answer]:
     """Fit what is trained together."""
     if job.at_once > 1:
         return fit_together(job, inputs, unit)
@@ -112,7 +137,10 @@ def no_signals() -> Iterator[None]:
 def _in_processes(job: Job, left: Sequence[Unit], workers: int) -> Fits:
     # Spawned: a forked torch hangs in its own thread pool.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,))
+    free = context.SimpleQueue()
+    for device in devices(job.device, workers):
+        free.put(device)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job, free))
     others = set(multiprocessing.active_children())
     started: set[multiprocessing.process.BaseProcess] = set()
     try:
@@ -136,16 +164,20 @@ def _in_processes(job: Job, left: Sequence[Unit], workers: int) -> Fits:
 
 
 _job: Job  # set once in each worker: the samples travel once, not with every task
-_inputs: list[Tensor]
+_inputs: list[Clips]
+_exact: AbstractContextManager[None]  # while this process lives
 
 
-def _start(job: Job) -> None:
-    global _job, _inputs
+def _start(job: Job, free: SimpleQueue[str]) -> None:
+    global _job, _inputs, _exact
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     # Ctrl-C is the parent's to answer. SIGTERM ends a worker at once: what counts is on disk.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
-    _job, _inputs = job, job.tensors()
+    _exact = products(job.config.precision)
+    _exact.__enter__()
+    _job = replace(job, device=free.get())
+    _inputs = there(_job)
 
 
 def _leave_with_parent() -> None:
