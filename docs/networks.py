@@ -12,9 +12,10 @@ from typing import Any
 
 from features.console import stop_on_sigterm
 from train.finished import finished
+from train.identity import describe
 from train.models.base import load
 from train.request import Request, asked
-from train.run import describe, run
+from train.run import run
 from train.scores import scores
 from train.tables import between, percent, spread
 

@@ -132,6 +132,34 @@ def test_an_interrupted_stack_goes_on_to_the_same_bits(tmp_path, monkeypatch):
             assert (answer.losses, answer.oracle_hits) == (other.losses, other.oracle_hits)
 
 
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_fit_that_has_chosen_an_epoch_is_not_repeated_to_choose_it_again(
+    at_once, tmp_path, monkeypatch
+):
+    def fitted():
+        with work_folder(tmp_path / "r", OF, 0.0, True) as work:
+            return answers(job(at_once=at_once, work=work), parts=3)
+
+    see, seen = Oracle.see, []
+
+    def leaving(self, number, found):
+        seen.append(number)
+        if seen.count(1) == at_once + 1:  # the fit that follows
+            raise Left
+        see(self, number, found)
+
+    whole = answers(job(at_once=at_once), parts=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Oracle, "see", leaving)
+        with pytest.raises(Left):
+            fitted()
+    with monkeypatch.context() as patch:
+        seen = leave_at(0, patch)
+        again = fitted()
+    assert seen.count(1) == 2 * len(whole) - at_once
+    assert all(np.array_equal(a.probabilities, again[k].probabilities) for k, a in whole.items())
+
+
 def test_a_damaged_state_of_a_stack_is_told_and_the_one_before_is_used(
     tmp_path, monkeypatch, capsys
 ):

@@ -6,12 +6,14 @@ import torch
 from torch import nn
 
 from features.console import MerError
+from features.progress import Steps
 from train.config import FitConfig
 from train.fit import batches, class_weights, fit, rate, seed_of
 from train.folds import loso
 from train.models.base import Input, Model, load
 from train.planes import FLOW
 from train.predict import predict
+from train.tally import Tally
 from train.task import Job, Task
 from train.workers import compute
 
@@ -30,9 +32,9 @@ def pattern(seed=0):
     return x[:, :2], x[:, 2:]
 
 
-def pool(truth, workers=1, seed=0, x=None, config=CONFIG):
+def pool(truth, workers=1, seed=0, x=None, config=CONFIG, tally=None):
     """The probabilities of all samples, each from the fold that tests it."""
-    job = Job("ststnet", CLASSES, pattern() if x is None else x, config, "cpu")
+    job = Job("ststnet", CLASSES, pattern() if x is None else x, config, "cpu", tally=tally)
     tasks = [Task(seed, fold.name, truth, fold.train, fold.test) for fold in loso(GROUP)]
     pooled = np.zeros((len(truth), CLASSES), np.float32)
     for task, answer in compute(job, tasks, workers):
@@ -67,8 +69,10 @@ def test_another_seed_gives_others(learned):
     assert not np.array_equal(pool(TRUTH, seed=1), learned)
 
 
-def test_two_workers_give_the_same_bits(learned):
-    assert np.array_equal(pool(TRUTH, workers=2), learned)
+def test_two_workers_give_the_same_bits_and_count_their_epochs_in_one_memory(learned):
+    tally = Tally([(0, fold.name) for fold in loso(GROUP)], CONFIG.epochs)
+    assert np.array_equal(pool(TRUTH, workers=2, tally=tally), learned)
+    assert tally.steps() == Steps(SUBJECTS * CONFIG.epochs, SUBJECTS * CONFIG.epochs)
 
 
 def test_a_fit_does_not_see_its_test_samples(learned):

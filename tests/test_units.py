@@ -26,11 +26,11 @@ from train.loss import label_loss
 from train.measures import UNIT_MEASURES, unit_measures
 from train.models.fr import proposal_loss
 from train.oracle import right
+from train.plan import labels
 from train.predict import predict
 from train.predictions import Predictions, Row, read, write
 from train.published import published
 from train.report import cli as report
-from train.run import labels
 from train.scores import scores
 from train.seeds import by_seed
 from train.stated import figures

@@ -25,6 +25,13 @@ def fit_alone(job: Job, inputs: Sequence[Clips], task: Task) -> Answer:
     kept = job.work.fit(task.seed, task.fold) if job.work else None
     left = kept.newest() if kept else None
     start = left and (left[0], losses.restore(oracle.restore(dict(left[1]))))
+    if job.tally:
+        job.tally.begin(task.key, start[0] if start else 0, until)
+
+    def tell(loss: float) -> None:
+        losses.add(loss)
+        if job.tally:
+            job.tally.add(task.key)
 
     def keep(epoch: int, state: Callable[[], Tensors]) -> None:
         if kept:
@@ -40,7 +47,7 @@ def fit_alone(job: Job, inputs: Sequence[Clips], task: Task) -> Answer:
         start,
         keep,
         oracle.watch,
-        losses.add,
+        tell,
         until,
     )
     probabilities = checked(task, predict(network, asked, truth.ndim == 2).numpy())
@@ -59,5 +66,9 @@ def chosen_epoch(job: Job, inputs: Sequence[Clips], task: Task) -> int:
     It is what the oracle of that fit finds, and that fit is kept like any other; the network that
     is tested is then fitted anew, on all training samples, for so many epochs.
     """
-    work = job.work and replace(job.work, keep_networks=False)
-    return fit_alone(replace(job, work=work), inputs, task.held()).oracle_epoch
+    work, held = job.work and replace(job.work, keep_networks=False), task.held()
+    left = work.fit(*held.key).recover() if work else None
+    if left is None:
+        return fit_alone(replace(job, work=work), inputs, held).oracle_epoch
+    job.had(held)
+    return left.oracle_epoch

@@ -192,7 +192,7 @@ def cli(
     pooled before they are scored.
 
     An interrupted run goes on when the same command is given again: what is done is kept in
-    runs/.NAME.work/ until the run is whole.
+    runs/.NAME.work/ until the run is whole, and mer-report score reads its predictions so far.
     """
     from features.protocol import load as load_protocol
     from train.folds import LOSO

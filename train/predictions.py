@@ -6,17 +6,18 @@ prediction are then units joined by +, or none; and each has a probability of it
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from features.console import MerError
+from features.console import MerError, printable
 from features.disk import write_durably
 from features.protocol import NONE
 from train.labels import in_order, several, shown
 
 BEFORE = ("run", "seed", "fold", "sample_id", "dataset", "subject", "truth", "prediction")
 AFTER = ("epoch",)
+PARTIAL = "partial"  # a column that only the table of an interrupted run has
 PREFIX = "p_"
 
 
@@ -51,10 +52,12 @@ class Predictions:
     ----------
     classes : names of emotions or of action units, in the order of the probabilities
     rows : sorted by (seed, sample_id)
+    partial : how many fits of an interrupted run these are, in words; blank of a whole one
     """
 
     classes: tuple[str, ...]
     rows: tuple[Row, ...]
+    partial: str = ""
 
     def seeds(self) -> list[int]:
         """List the seeds, ascending."""
@@ -69,10 +72,12 @@ def write(path: Path, predictions: Predictions) -> None:
     """Write the table as CSV; probabilities as the shortest text that reads back the same."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*BEFORE, *(PREFIX + name for name in predictions.classes), *AFTER])
+    mark = [predictions.partial] if predictions.partial else []
+    header = [*BEFORE, *(PREFIX + name for name in predictions.classes), *AFTER]
+    writer.writerow([*header, *(PARTIAL for _ in mark)])
     for row in predictions.rows:
         before = [getattr(row, name) for name in BEFORE]
-        writer.writerow([*before, *row.probabilities, row.epoch])
+        writer.writerow([*before, *row.probabilities, row.epoch, *mark])
     write_durably(path, text.getvalue().encode())
 
 
@@ -83,7 +88,8 @@ def read(path: Path) -> Predictions:
     ------
     MerError
         If it is no such table: a column is missing, a cell does not read, a truth is not
-        of the classes, a sample stands twice in a seed, or seeds differ in their samples.
+        of the classes, a sample stands twice in a seed, or seeds differ in their samples; or
+        it is partial.
     """
     found = read_as_is(path)
     check_samples(path, found.rows)
@@ -96,22 +102,54 @@ def read_as_is(path: Path) -> Predictions:
     Raises
     ------
     MerError
-        If a column is missing, a cell does not read, or a truth is not of the classes.
+        If a column is missing, a cell does not read, a truth is not of the classes, or it is
+        partial.
     """
+    found = read_any(path)
+    if found.partial:
+        raise MerError(
+            f"{path}: partial, {found.partial}: no result of a run",
+            "run mer-train again to its end; mer-report score alone reads what there is so far",
+        )
+    return found
+
+
+def read_so_far(path: Path) -> Predictions:
+    """Read a table that may be partial; then of the seeds that have the samples of the fullest.
+
+    Raises
+    ------
+    MerError
+        As `read` does, but for what is partial.
+    """
+    found = read_any(path)
+    if found.partial:
+        there = {seed: {row.sample_id for row in found.of(seed)} for seed in found.seeds()}
+        most = max(there.values(), key=len)
+        kept = tuple(row for row in found.rows if there[row.seed] == most)
+        found = replace(found, rows=kept)
+    check_samples(path, found.rows)
+    return found
+
+
+def read_any(path: Path) -> Predictions:
+    """Read a table, whole or partial, its samples unchecked; raises as `read_as_is` does."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             header = list(reader.fieldnames or ())
             classes = tuple(name.removeprefix(PREFIX) for name in header if name[:2] == PREFIX)
             check_header(path, header, classes)
-            rows = list(parse(path, reader, classes))
+            lines = list(reader)
+            rows = list(parse(path, lines, classes))
+            partial = next(filter(None, (line.get(PARTIAL) for line in lines)), "")
     except (UnicodeDecodeError, csv.Error) as error:
         raise bad(path, f"not readable as CSV ({error})") from error
     check_names(path, rows, classes)
     if several(classes):
         rows = [by_number(row) for row in rows]
     rows.sort(key=lambda row: (row.seed, row.sample_id))
-    return Predictions(classes, tuple(rows))
+    return Predictions(classes, tuple(rows), printable(partial))
 
 
 def check_header(path: Path, header: Sequence[str], classes: Sequence[str]) -> None:
@@ -125,7 +163,7 @@ def check_header(path: Path, header: Sequence[str], classes: Sequence[str]) -> N
         raise bad(path, "a column stands twice in the header")
 
 
-def parse(path: Path, lines: Iterator[Mapping[str, str]], classes: Sequence[str]) -> Iterator[Row]:
+def parse(path: Path, lines: Iterable[Mapping[str, str]], classes: Sequence[str]) -> Iterator[Row]:
     """Turn the lines of a table into rows."""
     for number, line in enumerate(lines, start=2):
         try:

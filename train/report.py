@@ -15,6 +15,7 @@ EXAMPLE = examples(
     "mer-report compare runs/demo runs/other",
     "mer-report table runs/demo runs/other --format md",
     "mer-report page runs/demo runs/other -o comparison.html",
+    "mer-report export runs/demo tensorboard",
 )
 RUN = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -33,19 +34,23 @@ def score(run: Path, subjects: bool, as_json: bool) -> None:
     """Score RUN again, from its predictions alone.
 
     Every figure has a 95 % interval from drawing subjects again. An oracle.csv in the folder,
-    of epochs chosen on the test subjects, gets a column of its own.
+    of epochs chosen on the test subjects, gets a column of its own. What an interrupted mer-train
+    leaves in runs/.NAME.work/ is scored as far as it goes, and said to be partial.
     """
     from train.finished import finished  # --help need not load scikit-learn
+    from train.predictions import read_so_far
     from train.scores import scores
 
-    found = finished(run)
+    found = finished(run, read_so_far)
     result = scores(found.predictions, found.oracle)
+    partial, seeds = found.predictions.partial, found.predictions.seeds()
     if as_json:
-        print_json(result)
+        print_json({"partial": partial, "seeds": seeds, **result} if partial else result)
         return
     from train import tables
 
-    tables.show(result, str(run))
+    of = f", partial: {partial}, no result; of seeds {', '.join(map(str, seeds))}"
+    tables.show(result, f"{run}{of if partial else ''}")
     if subjects:
         tables.out(tables.per_subject(result))
 
@@ -215,6 +220,46 @@ def page(
         text = comparison_page([Audited(scored(o), a, link(o, output)) for o, a in pairs])
     write_durably(output, text.encode())
     click.echo(f"page of {len(runs)} {'run' if len(runs) == 1 else 'runs'} written to {output}")
+
+
+@cli.command(
+    epilog=examples(
+        "mer-report export runs/demo tensorboard",
+        "MLFLOW_TRACKING_URI=http://127.0.0.1:5000 mer-report export runs/demo mlflow",
+    )
+)
+@click.argument("run", type=RUN)
+@click.argument("tracker", type=click.Choice(["tensorboard", "mlflow"]))
+@click.option(
+    "-o",
+    "--output",
+    type=RUN,
+    metavar="FOLDER",
+    show_default="RUN/tensorboard",
+    help="Where TensorBoard's files go; MLflow has its own environment variables.",
+)
+def export(run: Path, tracker: str, output: Path | None) -> None:
+    """Hand RUN to TensorBoard or MLflow: settings, scores, the curves of every fit.
+
+    What was seen on the test subjects while training is named no_result/…
+    """
+    if tracker == "mlflow" and output is not None:
+        raise MerError(
+            "-o is for tensorboard",
+            "tell mlflow by MLFLOW_TRACKING_URI where to write",
+            USAGE,
+        )
+    from train.finished import finished
+    from train.trackers import logged, to_mlflow, to_tensorboard
+
+    found = finished(run)
+    if tracker == "mlflow":
+        made = to_mlflow(logged(found))
+        click.echo(f"{found.name} is MLflow's run {made}")
+        return
+    folder = output or (found.folder or found.path.parent) / "tensorboard"
+    to_tensorboard(logged(found), folder)
+    click.echo(f"{found.name} written to {folder}; to see it: tensorboard --logdir {folder}")
 
 
 def print_json(value: dict[str, Any]) -> None:

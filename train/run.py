@@ -14,47 +14,46 @@ Until it is whole, what is done lies in runs/.NAME.work/: work.py.
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import blake3
-import numpy as np
 import torch
 
-from features.base import Array, array_digest, canonical_json, digest, file_digest
-from features.console import MerError
+from features.console import Interrupted, MerError
 from features.disk import write_durably
-from features.progress import follow
+from features.progress import follow, follow_steps
 from features.protocol import load as load_protocol
-from features.store import Store
 from train import curves
 from train.at_once import told
 from train.audit import Audit, audit, named
 from train.control import beside
-from train.data import Examples, read
+from train.data import read
+from train.device import choose_device, device_name
 from train.finished import Finished
-from train.folds import Fold, folds, validation
-from train.labels import predicted, word
+from train.folds import folds
+from train.identity import describe, identity
 from train.models import base
 from train.oracle import Answer
+from train.outcome import course, interrupted, tabulate
 from train.page import REPORT, run_page
 from train.paper import Scored
 from train.place import MARK, NETWORKS, check_place, run_folder
+from train.plan import plan, tallied
 from train.precision import check as check_precision
-from train.predictions import Predictions, Row, write
+from train.predictions import write
 from train.request import Request, asked, begins_with, check, toml
 from train.scores import scores
 from train.sources import read_source
+from train.tally import Tally
 from train.task import Job, Task
 from train.work import tell, work_folder
 from train.workers import compute, one_thread, processes
 
 ORACLE = "oracle.csv"
-PLACES = ("features", "backbone")  # of files whose content counts instead
 
 
 def run(
@@ -87,6 +86,7 @@ def run(
     ------
     MerError
         If anything asked for cannot be had, before the first fit where that can be known.
+        Exit code 130: interrupted; what is finished is kept, and its predictions can be read.
     """
     start = time.monotonic()
     check_place(out, force)
@@ -124,10 +124,13 @@ def run(
         done = frozenset(task.key for task, _ in finished)
         many = workers or processes(device)
         at_once = work.at_once(lambda: told(job, tasks, folds_at_once, many))
-        job = replace(job, at_once=at_once)
-        with closing(compute(job, tasks, many, done)) as fitting:
-            fitted = follow(chain(finished, fitting), len(tasks), "fits")
-            answers = list(fitted)
+        tally = None if model.solved else tallied(tasks, finished, at_once, request.fit.epochs)
+        job = replace(job, at_once=at_once, tally=tally)
+        try:
+            with closing(compute(job, tasks, many, done)) as fitting:
+                answers = list(shown(chain(finished, fitting), len(tasks), tally))
+        except (KeyboardInterrupt, Interrupted) as error:
+            raise interrupted(out.name, examples, work, tasks) from error
         last, oracle = tabulate(out.name, examples, answers)
         results = {
             "run": out.name,
@@ -160,84 +163,13 @@ def run(
     return results
 
 
-def identity(
-    request: Request,
-    examples: Examples,
-    tasks: Sequence[Task],
-    stores: Sequence[Mapping[str, str]],
-    device: str,
-) -> dict[str, Any]:
-    """All that a fit's numbers depend on beside its seed and fold: what is kept is kept under it.
-
-    The store's path is no part of it, the processor's instructions are: they change last bits.
-    """
-    rows = [[t.seed, t.fold, *map(array_digest, (t.truth, t.train, t.test))] for t in tasks]
-    code = sorted(Path(__file__).parent.rglob("*.py"))
-    return {
-        **{name: value for name, value in asked(request).items() if name not in PLACES},
-        "stores": [[store["key"], store["blake3"]] for store in stores],
-        "samples": [array_digest(x.numpy()) for x in examples.inputs],
-        "classes": list(examples.classes),
-        "folds": digest(canonical_json(rows).encode()),
-        "code": digest(canonical_json([file_digest(path) for path in code]).encode()),
-        "torch": torch.__version__,
-        "device": device_name(device),
-        "processor": torch.backends.cpu.get_cpu_capability(),
-    }
-
-
-def plan(request: Request, examples: Examples, made: Sequence[Fold]) -> list[Task]:
-    """Every fold under every seed."""
-    tasks = []
-    for seed in range(request.seeds):
-        truth = labels(examples.truth, seed, request.shuffle_labels)
-        for fold in made:
-            parts = request.fit.validation
-            inner = validation(fold, examples.group, truth, parts) if parts else None
-            tasks.append(Task(seed, fold.name, truth, fold.train, fold.test, inner))
-    return tasks
-
-
-def labels(truth: Array, seed: int, shuffle: bool) -> Array:
-    """Give what a seed trains and is scored with: the truth, or the truth permuted."""
-    return np.random.default_rng(seed).permutation(truth) if shuffle else truth
-
-
-def tabulate(
-    name: str, examples: Examples, answers: Iterable[tuple[Task, Answer]]
-) -> tuple[Predictions, Predictions]:
-    """Pool what the folds say, at the last epoch and at the oracle's; their order does not show."""
-    names = examples.classes
-
-    def row(task: Task, i: int, probabilities: Array, epoch: int) -> Row:
-        return Row(
-            run=name,
-            seed=task.seed,
-            fold=task.fold,
-            sample_id=examples.sample_id[i],
-            dataset=examples.dataset[i],
-            subject=examples.subject[i],
-            truth=word(task.truth[i], names),
-            prediction=predicted(probabilities, names),
-            probabilities=tuple(float(str(value)) for value in probabilities),  # shortest text
-            epoch=epoch,
-        )
-
-    last, oracle = [], []
-    for task, answer in answers:
-        for i, now, best in zip(task.test, answer.probabilities, answer.oracle, strict=True):
-            last.append(row(task, i, now, answer.epoch))
-            oracle.append(row(task, i, best, answer.oracle_epoch))
-    for rows in (last, oracle):
-        rows.sort(key=lambda one: (one.seed, one.sample_id))
-    return Predictions(names, tuple(last)), Predictions(names, tuple(oracle))
-
-
-def course(task: Task, answer: Answer) -> list[curves.Point]:
-    """How one fit went."""
-    losses, hits = answer.losses, answer.oracle_hits
-    asked = task.truth[task.test].size  # of several labels, every one of every sample
-    return curves.points(task.seed, task.fold, losses, hits, asked)
+def shown(
+    answers: Iterable[tuple[Task, Answer]], total: int, tally: Tally | None
+) -> Iterator[tuple[Task, Answer]]:
+    """Show how far the fits are: by their epochs, if they have any."""
+    if tally is None:
+        return follow(answers, total, "fits")
+    return follow_steps(answers, total, "fits", tally.steps, "epochs")
 
 
 def self_audit(run: Finished, features: Sequence[Path]) -> Audit:
@@ -248,23 +180,3 @@ def self_audit(run: Finished, features: Sequence[Path]) -> Audit:
         tell(f"{error.cause}: the run is audited without this control")
         control = None
     return audit(run, [read_source(path) for path in features], named(None, run.told), control)
-
-
-def choose_device(device: str) -> str:
-    """Resolve "auto", and refuse a CUDA that is not there."""
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise MerError("no CUDA device is visible to torch", "use --device cpu, or auto")
-    return ("cuda" if there else "cpu") if device == "auto" else device
-
-
-def device_name(device: str) -> str:
-    """``cpu``, or the name of the GPU."""
-    return "cpu" if device == "cpu" else f"cuda ({torch.cuda.get_device_name()})"
-
-
-def describe(path: Path) -> dict[str, str]:
-    """Which store this was, by name, by key and by every byte."""
-    with Store(path) as store:
-        key = str(store.attrs["key"])
-    return {"name": path.name, "key": key, "blake3": blake3.blake3().update_mmap(path).hexdigest()}

@@ -15,6 +15,7 @@ from features.base import Array
 from features.console import MerError
 from train.config import FitConfig
 from train.streamed import Clips, placed
+from train.tally import Key, Tally
 from train.work import Work
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Job:
     work : where every fit keeps what it has done; None to keep nothing
     backbone : file of weights that every network begins with
     at_once : fits that are trained as one stack; 1: each alone
+    tally : where every fit counts its epochs; None to count nothing
     """
 
     model: str
@@ -41,10 +43,16 @@ class Job:
     work: Work | None = None
     backbone: Path | None = None
     at_once: int = 1
+    tally: Tally | None = None
 
     def clips(self) -> list[Clips]:
         """The inputs, on the device or, where they have no room there, beside it."""
         return placed(self.inputs, torch.device(self.device), self.free())
+
+    def had(self, task: Task) -> None:
+        """Count all epochs of a fit that was finished before."""
+        if self.tally:
+            self.tally.begin(task.key, self.config.epochs, self.config.epochs)
 
     def free(self) -> int | None:
         """Bytes that are free on the device; None where it has no memory of its own."""
@@ -70,9 +78,14 @@ class Task:
     inner: Fold | None = None
 
     @property
-    def key(self) -> tuple[int, str]:
+    def key(self) -> Key:
         """Which fit of the run this is."""
         return self.seed, self.fold
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every fit that it takes: its own is the last."""
+        return [self.key] if self.inner is None else [self.held().key, self.key]
 
     def held(self) -> Task:
         """The fit on whose test people this one's epoch is chosen."""
@@ -92,9 +105,7 @@ def checked(task: Task, probabilities: Array) -> Array:
     return probabilities
 
 
-def units(
-    tasks: Sequence[Task], finished: frozenset[tuple[int, str]], at_once: int
-) -> list[tuple[Task, ...]]:
+def units(tasks: Sequence[Task], finished: frozenset[Key], at_once: int) -> list[tuple[Task, ...]]:
     """What is trained together, as evenly as can be; a unit that is finished is left out.
 
     A unit with a single fit to do is trained whole: with fewer beside it, last bits would differ.

@@ -34,6 +34,9 @@ def fit_together(job: Job, inputs: Sequence[Clips], tasks: Sequence[Task]) -> li
         kept.recover()
     left = kept.newest() if kept else None
     start = left and (left[0], restored(watchers, left[1]))
+    if job.tally:
+        for task, last in zip(tasks, until, strict=True):
+            job.tally.begin(task.key, min(start[0], last) if start else 0, last)
 
     def watch(epoch: int, stack: Stack) -> None:
         found = stack.predict(asked, several)
@@ -44,6 +47,8 @@ def fit_together(job: Job, inputs: Sequence[Clips], tasks: Sequence[Task]) -> li
     def tell(lost: Mapping[int, float]) -> None:
         for number, loss in lost.items():
             watchers[number].losses.add(loss)
+            if job.tally:
+                job.tally.add(tasks[number].key)
 
     def keep(epoch: int, state: Callable[[], Tensors]) -> None:
         if kept:
@@ -82,9 +87,15 @@ def chosen_epochs(job: Job, inputs: Sequence[Clips], tasks: Sequence[Task]) -> l
     """The last epoch of each task: the config's, or as `chosen_epoch` has it, by a stack."""
     if any(task.inner is None for task in tasks):
         return [job.config.epochs] * len(tasks)
-    work = job.work and replace(job.work, keep_networks=False)
-    held = fit_together(replace(job, work=work), inputs, [task.held() for task in tasks])
-    return [answer.oracle_epoch for answer in held]
+    work, held = job.work and replace(job.work, keep_networks=False), [t.held() for t in tasks]
+    left = [work.fit(*task.key).recover() for task in held] if work else []
+    found = [answer for answer in left if answer is not None]
+    if len(found) < len(held):
+        found = fit_together(replace(job, work=work), inputs, held)
+    else:
+        for task in held:
+            job.had(task)
+    return [answer.oracle_epoch for answer in found]
 
 
 class Watcher:

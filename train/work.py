@@ -8,6 +8,7 @@
         fits/stack-DIGEST/        the states of fits that are trained as one
         at_once.json              how many those are
         networks/SEED-FOLD.json   a finished network, its weights beside it, if they are kept
+        predictions.partial.csv   what the finished fits said when the run was interrupted
 
 Files are written durably and sealed. Every fit writes its own, in whatever process it runs.
 """
@@ -62,6 +63,11 @@ class Work:
     def networks(self) -> Path:
         """Where finished networks are kept."""
         return self.folder / "networks"
+
+    @property
+    def partial(self) -> Path:
+        """Where an interrupted run leaves what it has predicted."""
+        return self.folder / "predictions.partial.csv"
 
     def fit(self, seed: int, fold: str) -> "FitWork":
         """Where one fit keeps what it has done."""
@@ -207,6 +213,7 @@ def work_folder(out: Path, of: Facts, seconds: float, keep_networks: bool) -> It
             for part in (folder / "fits", work.networks):
                 if part.exists():
                     shutil.rmtree(part)
+            work.partial.unlink(missing_ok=True)
             write_durably(request, sealed(of))
         yield work
         shutil.rmtree(folder)

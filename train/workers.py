@@ -30,6 +30,7 @@ from train.alone import fit_alone
 from train.oracle import Answer
 from train.precision import products
 from train.streamed import Clips, Streamed
+from train.tally import Key
 from train.task import Job, Task, units
 from train.together import fit_together
 from train.work import tell
@@ -63,7 +64,7 @@ def compute(
     job: Job,
     tasks: Sequence[Task],
     workers: int,
-    finished: frozenset[tuple[int, str]] = frozenset(),
+    finished: frozenset[Key] = frozenset(),
 ) -> Fits:
     """Fit every task but those finished, by their keys; give (task, answer) as each is done.
 
