@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from features.base import PLACES, Array, Feature
+from features.console import one_of
 from features.light import grey, local_contrast
 
 METHODS = ("flow", "difference", "midpoint")
@@ -40,8 +41,7 @@ class ApexConfig:
     annotated: bool = True  # an annotated apex is kept; False: every clip's is spotted
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}, none of {METHODS}")
+        one_of("method", self.method, METHODS)
         if not 0 <= self.smoothing_ms <= 1000:
             raise ValueError(f"smoothing_ms is {self.smoothing_ms} ms; expected 0 to 1000")
         if not 0.1 <= self.radius <= 1:

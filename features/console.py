@@ -52,8 +52,28 @@ def examples(*lines: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for who mistyped, or nothing."""
-    close = difflib.get_close_matches(name.lower(), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    spelt = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), list(spelt), n=1)
+    return f"; did you mean {spelt[close[0]]!r}?" if close else ""
+
+
+def mistyped(names: Iterable[str], absent: Iterable[str]) -> list[str]:
+    """Names that mean nothing and are near one that is absent, each with its hint."""
+    return [repr(name) + hint for name in names if (hint := nearest(name, absent))]
+
+
+def one_of(setting: str, value: str, known: Iterable[str]) -> None:
+    """See to it that a setting has a value it may have.
+
+    Raises
+    ------
+    ValueError
+        Hints at the nearest one, and lists them all.
+    """
+    known = list(known)
+    if value not in known:
+        hint = nearest(str(value), known)
+        raise ValueError(f"{setting} is {value!r}, none of {', '.join(known)}{hint}")
 
 
 def choose(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -69,6 +89,18 @@ def choose(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> s
         return name
     remedy = f"known: {', '.join(known)}" + (f"; or {otherwise}" if otherwise else "")
     raise MerError(f"no {kind} {name!r}{nearest(name, known)}", remedy, USAGE)
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]
+    """A choice of words on a command line that hints at the nearest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            hint = nearest(str(value), self.choices)
+            raise click.BadParameter(error.message.rstrip(".") + hint, ctx, param) from None
 
 
 def printable(text: object) -> str:

@@ -27,6 +27,7 @@ import numpy as np
 
 from features.base import Array, Feature
 from features.clg import ClgConfig, clg
+from features.console import one_of
 from features.light import NORMALISATIONS, grey, normalised
 from features.tvl1 import tvl1
 from features.tvl1_config import Tvl1Config
@@ -68,12 +69,9 @@ class FlowConfig:
     dis: DisConfig = field(default_factory=DisConfig)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}, none of {tuple(METHODS)}")
-        if self.pairs not in PAIRS:
-            raise ValueError(f"pairs is {self.pairs!r}, none of {PAIRS}")
-        if self.normalise not in NORMALISATIONS:
-            raise ValueError(f"normalise is {self.normalise!r}, none of {NORMALISATIONS}")
+        one_of("method", self.method, METHODS)
+        one_of("pairs", self.pairs, PAIRS)
+        one_of("normalise", self.normalise, NORMALISATIONS)
         for name, kind in (("clg", ClgConfig), ("tvl1", Tvl1Config), ("dis", DisConfig)):
             if name != self.method and getattr(self, name) != kind():
                 raise ValueError(f"settings of {name} mean nothing to method {self.method!r}")

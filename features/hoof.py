@@ -10,6 +10,7 @@ import numpy as np
 
 from features.base import Array, Feature
 from features.cells import cell_of, check_flow, check_grid, sectors
+from features.console import one_of
 
 NORMS = ("cell", "face")
 
@@ -40,8 +41,7 @@ class HoofConfig:
     def __post_init__(self) -> None:
         if self.bins < 1:
             raise ValueError(f"bins is {self.bins}; expected 1 or more")
-        if self.norm not in NORMS:
-            raise ValueError(f"norm is {self.norm!r}, none of {', '.join(NORMS)}")
+        one_of("norm", self.norm, NORMS)
         check_grid(self.rows, self.columns)
 
 

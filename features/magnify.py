@@ -9,6 +9,7 @@ from scipy import fft
 from scipy.signal import butter, sosfiltfilt
 
 from features.base import Array
+from features.console import one_of
 
 TEMPORAL = ("butterworth", "ideal", "onset")
 
@@ -17,8 +18,7 @@ def check(gain: float, temporal: str, low_hz: float, high_hz: float) -> None:
     """Refuse the settings that no clip could be magnified by."""
     if not 1 <= gain < np.inf:
         raise ValueError(f"gain is {gain}; expected at least 1, which changes nothing")
-    if temporal not in TEMPORAL:
-        raise ValueError(f"temporal is {temporal!r}, none of {TEMPORAL}")
+    one_of("temporal", temporal, TEMPORAL)
     if not 0 < low_hz < high_hz < np.inf:
         raise ValueError(f"the band is {low_hz} to {high_hz} Hz; expected 0 < low_hz < high_hz")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.base import Array, Feature
+from features.console import one_of
 from features.kernel import kernel
 
 NORMS = ("robust", "minmax")
@@ -51,10 +52,8 @@ class MmCofConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.theta <= 1:
             raise ValueError(f"theta is {self.theta}; expected 0 to 1")
-        if self.norm not in NORMS:
-            raise ValueError(f"norm is {self.norm!r}, none of {', '.join(NORMS)}")
-        if self.modulation not in MODULATIONS:
-            raise ValueError(f"modulation is {self.modulation!r}, none of {', '.join(MODULATIONS)}")
+        one_of("norm", self.norm, NORMS)
+        one_of("modulation", self.modulation, MODULATIONS)
         if not 0 <= self.low <= self.high:
             raise ValueError(f"low is {self.low}, high {self.high}; expected 0 ≤ low ≤ high")
         if self.steepness <= 0:

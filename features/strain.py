@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 
 from features.base import Array, Feature
+from features.console import one_of
 from features.kernel import kernel
 
 
@@ -47,8 +48,7 @@ class StrainConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.sigma <= 16:
             raise ValueError(f"sigma is {self.sigma} px; expected 0 to 16")
-        if self.variant not in VARIANTS:
-            raise ValueError(f"variant is {self.variant!r}, none of {', '.join(VARIANTS)}")
+        one_of("variant", self.variant, VARIANTS)
         if min(self.gate_low, self.gate_high) < 0 or self.gate_low + self.gate_high >= 1:
             raise ValueError(
                 f"gates are {self.gate_low} and {self.gate_high}; expected shares of the range"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.base import Array, Feature
+from features.console import one_of
 from features.light import grey
 from features.pyramid import depth, riesz_turned
 from features.steerable import pyramid, turned
@@ -54,8 +55,7 @@ class TwoFrameConfig:
     )  # of the displacement; 1 = the apex, 0 = the onset
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}, none of {tuple(METHODS)}")
+        one_of("method", self.method, METHODS)
         if not self.gains or not all(g == 0 or 1 <= g < np.inf for g in self.gains):
             raise ValueError(f"gains are {self.gains}; expected one or more, each 0 or at least 1")
 

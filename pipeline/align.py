@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.base import PLACES, Array
+from features.console import one_of
 from pipeline.maps import moved
 
 # Where eyes and the middle of the nose lie in a frontal face, in units of the distance between
@@ -38,8 +39,7 @@ class CropConfig:
     eye_line: float = 0.36  # of the height, from the top
 
     def __post_init__(self) -> None:
-        if self.region != "face" and self.region not in REGIONS:
-            raise ValueError(f"region is {self.region!r}, none of face, {', '.join(REGIONS)}")
+        one_of("region", self.region, ("face", *REGIONS))
         if not 28 <= self.size <= 1024:
             raise ValueError(f"size is {self.size} px; expected 28 to 1024")
         if not 0.1 <= self.eye_distance <= 0.8:

@@ -26,6 +26,7 @@ for command in (
     stores.verify,
     stores.migrate,
     stores.report,
+    stores.croissant,
     stores.gc,
 ):
     cli.add_command(command)

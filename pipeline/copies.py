@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from features.console import USAGE, MerError, choose
+from features.console import USAGE, MerError, choose, nearest
 from pipeline.datasets import base
 from pipeline.datasets.base import Dataset
 from pipeline.engine import Engine, over
@@ -75,7 +75,10 @@ def find(datasets: Sequence[str], roots: Sequence[str]) -> list[Copy]:
         ours = given is None and path.suffix.lower() == ".csv"
         found.append(Copy(name, reader, given or usual, ours))
     if known:
-        raise MerError(f"--root {next(iter(known))}=…: not among the datasets", "check it", USAGE)
+        name, named = next(iter(known)), [copy.name for copy in found]
+        hint = nearest(name, named)
+        cause = f"--root {name}=…: not among the datasets{hint}"
+        raise MerError(cause, f"they are {', '.join(named)}", USAGE)
     if len({copy.name for copy in found}) < len(found):
         raise MerError("a dataset is named twice", "name each once", USAGE)
     return found

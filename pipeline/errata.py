@@ -17,12 +17,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pipeline.clips import nearest
+from features.console import MerError, nearest
+from pipeline.clips import nearest as nearest_frame
 from pipeline.manifest import Sample, midpoint
 
 FOLDER = Path(__file__).parent / "errata"
 FRAMES = ("onset", "apex", "offset")
 FIELDS = (*FRAMES, "emotion", "action_units", "subject")
+KEYS = ("sheet", "use", "reason", "source", "files", "skip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ class Erratum:
     skip: bool = False
 
     def __post_init__(self) -> None:
-        unknown = (set(self.sheet) | set(self.use)) - set(FIELDS)
-        if unknown:
-            raise ValueError(f"no field {', '.join(sorted(unknown))}; there are {FIELDS}")
+        for name in (*self.sheet, *self.use):
+            if name not in FIELDS:
+                raise ValueError(f"no field {name}{nearest(name, FIELDS)}; there are {FIELDS}")
         if self.skip == bool(self.use):
             raise ValueError("give either use = {…} or skip = true")
         if not self.reason or not self.source:
@@ -70,15 +72,28 @@ class Row:
 
 
 def load(dataset: str) -> dict[str, Erratum]:
-    """The errata of a dataset; none if it has no file."""
+    """The errata of a dataset; none if it has no file.
+
+    Raises
+    ------
+    MerError
+        If an entry is not as it must be.
+    """
     path = FOLDER / f"{dataset}.toml"
     if not path.is_file():
         return {}
     entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {
-        sample_id: Erratum(entry.pop("sheet", {}), entry.pop("use", {}), **entry)
-        for sample_id, entry in entries.items()
-    }
+    return {name: _erratum(f"{path} [{name}]", entry) for name, entry in entries.items()}
+
+
+def _erratum(where: str, entry: Mapping[str, Any]) -> Erratum:
+    for key in entry:
+        if key not in KEYS:
+            raise MerError(f"{where}: no entry {key!r}{nearest(key, KEYS)}", f"there are {KEYS}")
+    try:
+        return Erratum(**{"sheet": {}, "use": {}, "reason": "", "source": "", **entry})
+    except ValueError as error:
+        raise MerError(f"{where}: {error}", "mend the entry") from error
 
 
 def settle(
@@ -174,7 +189,7 @@ def _within(
     """The number itself, or the frame that stands in for it."""
     moved = min(max(number, numbers[0]), numbers[-1])
     if missing_frames == "nearest":
-        moved = nearest(moved, numbers)
+        moved = nearest_frame(moved, numbers)
     if moved != number:
         notes.append(f"{name} {number} → {moved}: there is no frame {number}")
     return moved

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from features.base import Array
+from features.console import one_of
 from pipeline.errors import SampleError
 from pipeline.landmarkers import base
 from pipeline.landmarkers.base import Find
@@ -29,8 +30,7 @@ class LandmarksConfig:
 
     def __post_init__(self) -> None:
         known = (*base.names(), NO_LANDMARKER)
-        if self.landmarker not in known:
-            raise ValueError(f"landmarker is {self.landmarker!r}, none of {', '.join(known)}")
+        one_of("landmarker", self.landmarker, known)
         if not 1 <= self.frames <= 99:
             raise ValueError(f"frames is {self.frames}; expected 1 to 99")
 

@@ -1,15 +1,38 @@
-"""What a run would cost: a few clips are really computed, the others predicted from them."""
+"""What a run would cost: a few clips are really computed, the others predicted from them.
 
+What is predicted is kept in the cache beside what is known of the store's last run, until the
+next prediction for that store. The run that does just the work that was left then says it before
+it begins, and at its end what became of it; any other run has no prediction and says none.
+"""
+
+import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from features.base import canonical_json, digest
+from features.disk import write_durably
 from pipeline import graph
 from pipeline.cache import Cache
 from pipeline.plan import Plan
 
 MEASURED = 4  # clips, spread evenly over short and long ones, after one that warms up
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a run takes, predicted or measured.
+
+    Parameters
+    ----------
+    seconds : wall time from the start of the workers until the store is published
+    cache_bytes, store_bytes : what it adds to the cache; size of the store
+    """
+
+    seconds: float = 0.0
+    cache_bytes: int = 0
+    store_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -22,6 +45,7 @@ class Forecast:
     seconds : wall time from the start of the workers until the store would be published
     cache_bytes, store_bytes : what the run would add to the cache; size of the store
     cache_free, store_free : bytes free where each lies
+    left : the cost of the run that follows, which finds the measured clips done
     """
 
     store: Path
@@ -35,6 +59,7 @@ class Forecast:
     store_bytes: int = 0
     cache_free: int = 0
     store_free: int = 0
+    left: Cost = field(default_factory=Cost)
 
 
 def forecast(plan: Plan, store: Path, cache: Cache, workers: int) -> Forecast:
@@ -45,7 +70,8 @@ def forecast(plan: Plan, store: Path, cache: Cache, workers: int) -> Forecast:
     for tasks in (plan.spots, missing):
         start_s = max(start_s, _predict(tasks, told, workers))
     told.seconds += start_s
-    told.store_bytes = _store_bytes(plan, cache)
+    told.left.seconds += start_s if told.left.seconds else 0.0
+    told.store_bytes = told.left.store_bytes = _store_bytes(plan, cache)
     told.cache_free = shutil.disk_usage(_there(cache.root)).free
     told.store_free = shutil.disk_usage(_there(store)).free
     return told
@@ -64,10 +90,49 @@ def _predict(tasks: Sequence[graph.Task], told: Forecast, workers: int) -> float
     spent = [sum(outcome.seconds.values()) for outcome in outcomes]
     written = [outcome.written for outcome in outcomes]
     each = sum(spent) / len(spent)
-    told.measured += len({first.sample_id, *(task.sample_id for task in chosen)})
+    done = len({first.sample_id, *(task.sample_id for task in chosen)})
+    told.measured += done
+    bytes_each = sum(written) / len(written)
     told.seconds += each * len(tasks) / workers
-    told.cache_bytes += round(sum(written) / len(written) * len(tasks))
+    told.cache_bytes += round(bytes_each * len(tasks))
+    told.left.seconds += each * (len(tasks) - done) / workers
+    told.left.cache_bytes += round(bytes_each * (len(tasks) - done))
     return max(0.0, sum(warming.seconds.values()) - each)
+
+
+def keep(left: Cost, store: Path, plan: Plan, cache: Cache, workers: int) -> None:
+    """Keep a prediction for the run that does what is left now.
+
+    Parameters
+    ----------
+    plan : made again after the measuring, as that run will make it
+    """
+    told = {"work": _work(plan, cache, workers), "left": asdict(left)}
+    write_durably(_kept_at(store, cache), json.dumps(told).encode())
+
+
+def kept(store: Path, plan: Plan, cache: Cache, workers: Callable[[], int]) -> Cost | None:
+    """The prediction for just the work that is left of a plan; None if nobody made one.
+
+    Parameters
+    ----------
+    workers : tells how many there will be; asked only where there is a prediction
+    """
+    try:
+        told = json.loads(_kept_at(store, cache).read_bytes())
+        return Cost(**told["left"]) if told["work"] == _work(plan, cache, workers()) else None
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _kept_at(store: Path, cache: Cache) -> Path:
+    return cache.root / "forecasts" / f"{digest(str(store.resolve()).encode())}.json"
+
+
+def _work(plan: Plan, cache: Cache, workers: int) -> str:
+    """Digest of what is to be computed, for which store, by how many."""
+    lacking = ([task.sample_id for task in tasks] for tasks in (plan.spots, plan.missing(cache)))
+    return digest(canonical_json([plan.key(), *lacking, workers]).encode())
 
 
 def _store_bytes(plan: Plan, cache: Cache) -> int:

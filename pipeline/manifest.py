@@ -6,11 +6,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from features.console import MerError, printable
+from features.console import MerError, mistyped, nearest, one_of, printable
 from features.disk import write_durably
 from features.protocol import Protocol
 
@@ -90,10 +90,8 @@ class Sample:
             )
         if not 0 < self.fps <= HIGHEST_FPS:  # NaN is neither
             raise ValueError(f"fps is {self.fps}; expected a number above 0, to {HIGHEST_FPS}")
-        if self.apex_source not in APEX_SOURCES:
-            raise ValueError(f"apex_source is {self.apex_source!r}, none of {APEX_SOURCES}")
-        if self.missing_frames not in MISSING_FRAMES:
-            raise ValueError(f"missing_frames is {self.missing_frames!r}, none of {MISSING_FRAMES}")
+        one_of("apex_source", self.apex_source, APEX_SOURCES)
+        one_of("missing_frames", self.missing_frames, MISSING_FRAMES)
         parts = PurePosixPath(self.path).parts
         if not parts or "\0" in self.path or self.path.startswith(("/", "~")) or ".." in parts:
             raise ValueError(f"path {self.path!r} is not below the root")
@@ -207,7 +205,16 @@ def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
         If the file is missing, is not UTF-8 text or lacks a column that nothing can stand for.
     """
     rows = read_rows(path, REQUIRED)
-    return gather((row.name, partial(to_sample, row, dataset or path.stem)) for row in rows)
+    found = gather((row.name, partial(to_sample, row, dataset or path.stem)) for row in rows)
+    return replace(found, remarks=remark([(path.name, one) for one in unread(rows)]))
+
+
+def unread(rows: Sequence[Row]) -> list[str]:
+    """A sentence a column that is not read, and is near one of ours that tells nothing."""
+    names = dict.fromkeys(name for row in rows for name in row.cells if name not in COLUMNS)
+    blank = [name for name in COLUMNS if not any(row.cells[name] for row in rows)]
+    hints = {name: nearest(name, blank) for name in names}
+    return [f"column {name!r} is not read{hint}" for name, hint in hints.items() if hint]
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
@@ -264,8 +271,10 @@ def slug(text: str) -> str:
 def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
     missing = [name for name in required if name not in header]
     if missing:
+        strange = mistyped((name for name in header if name not in COLUMNS), missing)
+        but = "".join(f", but {one}" for one in strange)
         raise MerError(
-            f"{path}: has no column {', '.join(missing)}",
+            f"{path}: has no column {', '.join(missing)}{but}",
             f"the columns of a manifest are {', '.join(COLUMNS)}",
         )
     twice = [name for name in COLUMNS if header.count(name) > 1]

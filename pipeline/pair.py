@@ -15,7 +15,7 @@ import numpy as np
 
 from features import base
 from features.base import SOURCES, Array, Feature
-from features.console import USAGE, MerError
+from features.console import USAGE, MerError, nearest
 from features.disk import write_durably
 from pipeline import recipe
 from pipeline.align import Rows, alignment, places_in
@@ -111,7 +111,8 @@ def recipe_for(name: str, named: str | None) -> Recipe:
     found = recipe.load(named)
     if name not in found.stages:
         stages = ", ".join(found.stages)
-        raise MerError(f"{named}: has no stage {name!r}", f"--feature: one of {stages}", USAGE)
+        cause = f"{named}: has no stage {name!r}{nearest(name, found.stages)}"
+        raise MerError(cause, f"--feature: one of {stages}", USAGE)
     return found
 
 

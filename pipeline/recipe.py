@@ -19,7 +19,7 @@ from typing import Any
 from features import base
 from features.apex import ApexConfig
 from features.base import Feature, canonical_json, file_digest
-from features.console import MerError, choose, nearest
+from features.console import MerError, choose, mistyped, nearest
 from pipeline.align import CropConfig
 from pipeline.clips import ClipConfig
 from pipeline.crop import Framing
@@ -110,7 +110,12 @@ def parse(name: str, table: dict[str, Any], where: str) -> Recipe:
     """Turn a table into a recipe; what it leaves out keeps its default."""
     stored = table.get("features")
     if not isinstance(stored, list) or not stored:
-        raise MerError(f"{where}: names no features", 'give a list: features = ["flow", "strain"]')
+        known = (*TEXTS, *SETTINGS, *base.names())
+        strange = mistyped((key for key in table if key not in known), ["features"])
+        but = "".join(f", but {one}" for one in strange)
+        raise MerError(
+            f"{where}: names no features{but}", 'give a list: features = ["flow", "strain"]'
+        )
     stages = _stages(stored, table, where)
     for key in table:
         _known(key, [*TEXTS, *SETTINGS, *stages], where, "entry")

@@ -17,9 +17,10 @@ from features.console import INTEGRITY, MerError, printable
 from features.progress import follow
 from features.publish import Column, Content, publish
 from features.store import Store
-from pipeline import graph
+from pipeline import forecast, graph, told
 from pipeline.cache import Cache, Kept
 from pipeline.engine import Engine
+from pipeline.forecast import Cost
 from pipeline.ledger import NONE, Failure, Tolerance, write_ledger
 from pipeline.machine import COMPUTING, numerics
 from pipeline.plan import Plan, plan
@@ -43,6 +44,8 @@ class Report:
     numerics: dict[str, int] = field(default_factory=dict)  # class of machine -> arrays it made
     seconds: dict[str, float] = field(default_factory=dict)  # wall time of each step
     worker_seconds: dict[str, float] = field(default_factory=dict)  # of each stage, all workers
+    predicted: Cost | None = None  # by a dry run, for just this work
+    cost: Cost = field(default_factory=Cost)  # what it took
 
 
 def make_store(
@@ -72,7 +75,11 @@ def make_store(
     """
     report = Report(store, recipe.name)
     with _timed(report.seconds, "apex"):
-        ready, failed = _spotted(dataset, scanned, recipe, cache, engine, model)
+        first = plan(dataset, scanned, recipe, cache, model)
+        report.predicted = forecast.kept(store, first, cache, engine.size)
+        if report.predicted is not None:
+            click.echo(printable(told.foretold(recipe.name, report.predicted)), err=True)
+        ready, failed = _spotted(first, scanned, cache, engine, report, model)
     there = _already_in(store, ready.key())
     missing = [] if there == set(ready.tasks) else ready.missing(cache)
     if why:
@@ -119,21 +126,24 @@ def make_store(
     with _timed(report.seconds, "publish"):
         publish(store, content, read)
     report.published = True
+    report.cost.seconds = sum(report.seconds.values())
+    report.cost.store_bytes = store.stat().st_size
     return report
 
 
 def _spotted(
-    dataset: str, scanned: Scan, recipe: Recipe, cache: Cache, engine: Engine, model: Path | None
+    first: Plan, scanned: Scan, cache: Cache, engine: Engine, report: Report, model: Path | None
 ) -> tuple[Plan, dict[str, Failure]]:
     """The plan with every apex known, and the samples in which none could be spotted."""
-    first = plan(dataset, scanned, recipe, cache, model)
     if not first.spots:
         return first, {}
-    failed = _compute(first.spots, cache, engine, Report(Path(), f"{recipe.name}: apex"))
+    spotting = Report(Path(), f"{first.recipe.name}: apex")
+    failed = _compute(first.spots, cache, engine, spotting)
+    report.cost.cache_bytes += spotting.cost.cache_bytes
     found = {i: entry for i, entry in scanned.found.items() if i not in failed}
     failures = [*scanned.failures, *failed.values()]
     left = replace(scanned, found=found, failures=failures)
-    return plan(dataset, left, recipe, cache, model), failed
+    return plan(first.dataset, left, first.recipe, cache, model), failed
 
 
 def _refused(report: Report, tolerance: Tolerance | None) -> str:
@@ -183,6 +193,7 @@ def _compute(
         for key, shard in outcome.brought.items():
             cache.take(key, shard)
         report.computed += 1
+        report.cost.cache_bytes += outcome.written
         for stage, seconds in outcome.seconds.items():
             report.worker_seconds[stage] = report.worker_seconds.get(stage, 0.0) + seconds
     return failed

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from features.base import Array
+from features.console import one_of
 from features.kernel import kernel
 from features.rigid import rigid_parts
 from pipeline.align import CropConfig, Rows, alignment, places_in, whole
@@ -38,8 +39,7 @@ class SteadyConfig:
     motion: str = "similarity"  # shift, turn and scale; "none" leaves it in
 
     def __post_init__(self) -> None:
-        if self.motion not in MOTIONS:
-            raise ValueError(f"motion is {self.motion!r}, none of {', '.join(MOTIONS)}")
+        one_of("motion", self.motion, MOTIONS)
 
 
 class Unsteady(Exception):

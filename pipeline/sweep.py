@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from features.console import INTEGRITY, USAGE, MerError
+from features.console import INTEGRITY, USAGE, MerError, nearest
 from features.disk import write_durably
 from features.store import Store
 from pipeline.cache import Cache
@@ -94,7 +94,8 @@ def unpin(name: str, cache: Cache) -> None:
     """
     known = pins(cache)
     if name not in known:
-        raise MerError(f"no pin {name!r}", f"known: {', '.join(known) or 'none'}", USAGE)
+        cause = f"no pin {name!r}{nearest(name, known)}"
+        raise MerError(cause, f"known: {', '.join(known) or 'none'}", USAGE)
     (_pins(cache) / f"{name}.json").unlink()
 
 

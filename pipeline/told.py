@@ -1,12 +1,12 @@
 """What the commands tell a person, in lines."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from features.protocol import Protocol
     from pipeline.doctor import Diagnosis
-    from pipeline.forecast import Forecast
+    from pipeline.forecast import Cost, Forecast
     from pipeline.ledger import Failure
     from pipeline.run import Report
     from pipeline.scan import Scan
@@ -59,6 +59,8 @@ def summary(reports: Sequence["Report"], steps: dict[str, float]) -> Iterator[st
         stages = ", ".join(f"{name} {spent:.1f} s" for name, spent in report.worker_seconds.items())
         if stages:
             yield f"workers, {report.recipe}: {stages}"
+        if report.predicted is not None and report.published:
+            yield compared(report.recipe, report.predicted, report.cost)
 
 
 def sentence(report: "Report") -> str:
@@ -85,6 +87,33 @@ def expected(forecast: "Forecast") -> Iterator[str]:
     yield f"  {_bytes(forecast.store_bytes)} for the store, {_bytes(forecast.store_free)} free"
 
 
+def verified(found: Mapping[str, Any]) -> Iterator[str]:
+    """A store that is whole."""
+    faces = "; people can be recognised in it" if found["sensitive"] else ""
+    path, names = found["store"], ", ".join(found["features"])
+    yield f"{path}: {found['samples']} samples, {names}: whole{faces}"
+    if not found["sealed"]:
+        yield (
+            f"{path}: schema {found['schema']}, unsealed: its labels cannot be checked;"
+            " mer-features migrate makes it new"
+        )
+
+
+def foretold(recipe: str, cost: "Cost") -> str:
+    """What a run that begins now will take, as its dry run predicted."""
+    return f"{recipe}: predicted {_cost(cost)}"
+
+
+def compared(recipe: str, predicted: "Cost", actual: "Cost") -> str:
+    """How a prediction came out."""
+    return f"{recipe}: predicted {_cost(predicted)}; took {_cost(actual)}"
+
+
+def _cost(cost: "Cost") -> str:
+    cache, store = _bytes(cost.cache_bytes), _bytes(cost.store_bytes)
+    return f"{_span(cost.seconds)}, {cache} for the cache, {store} for the store"
+
+
 def swept(found: "Sweep", deleted: bool) -> Iterator[str]:
     """What a cache holds, and what of it nobody wants."""
     yield f"wanted: {found.wanted} shards, {_bytes(found.wanted_bytes)}"
@@ -96,7 +125,7 @@ def swept(found: "Sweep", deleted: bool) -> Iterator[str]:
 
 
 def _span(seconds: float) -> str:
-    if seconds < 120:
+    if seconds < 600:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 

@@ -102,7 +102,7 @@ def test_csv_reads_back_with_the_sources_in_a_column(runs):
 
 
 def test_json_holds_numbers(runs):
-    told = json.loads(tabulated(*runs, "--format", "json"))
+    told = json.loads(tabulated(*runs, "--json"))
     known = told["rows"][1]
     assert told["measure"] == "UF1"
     assert known["published"][0]["value"] == 0.7353

@@ -11,6 +11,7 @@ import click
 from features.console import (
     INTERRUPTED,
     USAGE,
+    Choice,
     Interrupted,
     MerError,
     RimCommand,
@@ -23,15 +24,21 @@ from train.config import CHANGES, CHOICES
 
 def list_models(ctx: click.Context) -> None:
     """Print every network: its recipe, and the first line of its file."""
-    from train import tables
     from train.models.base import load, names
 
     listed = []
     for name in names():
         model = load(name)
         about = (sys.modules[f"train.models.{name}"].__doc__ or "").partition("\n")[0]
-        listed.append((name, model.recipe, f"{model.parameters(5):,}", about))
-    tables.out(tables.networks(listed), "parameters: those trained, for 5 classes")
+        listed.append((name, model.recipe, model.parameters(5), about))
+    if ctx.params.get("as_json"):
+        keys = ("name", "recipe", "parameters", "about")
+        click.echo(json.dumps([dict(zip(keys, one, strict=True)) for one in listed]))
+        ctx.exit()
+    from train import tables
+
+    words = [(name, recipe, f"{count:,}", about) for name, recipe, count, about in listed]
+    tables.out(tables.networks(words), "parameters: those trained, for 5 classes")
     ctx.exit()
 
 
@@ -58,8 +65,7 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option(
     "--models",
     is_flag=True,
-    is_eager=True,
-    expose_value=False,
+    expose_value=False,  # not eager, so that it finds --json looked at already
     callback=lambda ctx, _, asked: list_models(ctx) if asked else None,
     help="List the networks with the recipe each is made for, and exit.",
 )
@@ -78,8 +84,8 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 @click.option("--batch-size", type=click.IntRange(min=2), help=f"Clips a step.{OWN}")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help=OWN.strip())
 @click.option("--weight-decay", type=click.FloatRange(min=0), help=OWN.strip())
-@click.option("--optimizer", type=click.Choice(CHOICES["optimizer"]), help=OWN.strip())
-@click.option("--schedule", type=click.Choice(CHOICES["schedule"]), help=f"Of the rate.{OWN}")
+@click.option("--optimizer", type=Choice(CHOICES["optimizer"]), help=OWN.strip())
+@click.option("--schedule", type=Choice(CHOICES["schedule"]), help=f"Of the rate.{OWN}")
 @click.option(
     "--warmup", type=click.IntRange(min=0), help=f"Epochs in which the rate rises to it.{OWN}"
 )
@@ -92,18 +98,18 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 )
 @click.option(
     "--class-weights",
-    type=click.Choice(CHOICES["class_weights"]),
+    type=Choice(CHOICES["class_weights"]),
     help=f"By the training subjects' counts n: balanced 1/n, root 1/√n.{OWN}",
 )
 @click.option(
     "--augment",
     multiple=True,
-    type=click.Choice([*CHANGES, "none"]),
+    type=Choice([*CHANGES, "none"]),
     help=f"Change training clips at random; repeat it for several.{OWN}",
 )
 @click.option(
     "--precision",
-    type=click.Choice(CHOICES["precision"]),
+    type=Choice(CHOICES["precision"]),
     help=f"Of a step's sums: bf16 and tf32 (CUDA) are faster and coarser.{OWN}",
 )
 @click.option(
@@ -121,7 +127,7 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
 )
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=Choice(["auto", "cpu", "cuda"]),
     default="auto",
     help="auto: cuda where there is one.",
 )
@@ -165,7 +171,9 @@ EXAMPLE = examples("mer-train --features stores/demo/flow.h5 -o runs/demo")
     help="The folder to write.",
 )
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of tables.")
+@click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, help="Print results.json instead of tables."
+)
 def cli(
     features: tuple[Path, ...],
     model: str,

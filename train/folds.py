@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
 from features.base import Array
-from features.console import INTEGRITY, USAGE, MerError
+from features.console import INTEGRITY, USAGE, MerError, nearest
 
 LOSO = "loso"
 
@@ -100,7 +100,8 @@ def folds(group: Array, truth: Array, digest: Array, split: str = LOSO) -> list[
     elif match := re.fullmatch(r"(\d+)-fold", split):
         made = k_fold(group, truth, int(match[1]))
     else:
-        raise MerError(f"no split {split!r}", "known: loso, dataset, or 5-fold and its kin", USAGE)
+        cause = f"no split {split!r}{nearest(split, (LOSO, 'dataset', '5-fold'))}"
+        raise MerError(cause, "known: loso, dataset, or 5-fold and its kin", USAGE)
     check(made, group, digest)
     return made
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from features.console import INTEGRITY, USAGE, MerError, Rim, examples, printable
+from features.console import INTEGRITY, USAGE, Choice, MerError, Rim, examples, printable
 from train.measures import MEASURES, UNIT_MEASURES
 
 EXAMPLE = examples(
@@ -121,18 +121,19 @@ def compare(first: Path, others: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("runs", type=RUN, nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--measure",
-    type=click.Choice([*MEASURES, *UNIT_MEASURES]),
+    type=Choice([*MEASURES, *UNIT_MEASURES]),
     show_default="UF1; F1 of action units",
     help="What to tabulate.",
 )
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["text", "md", "csv", "latex", "json"]),
+    type=Choice(["text", "md", "csv", "latex"]),
     default="text",
     help="How to write it.",
 )
-def table(runs: tuple[Path, ...], measure: str | None, style: str) -> None:
+@JSON
+def table(runs: tuple[Path, ...], measure: str | None, style: str, as_json: bool) -> None:
     """Set RUNs beside what was published for their model and protocol."""
     from train.finished import finished
     from train.standings import measure_of, standings, written
@@ -140,7 +141,7 @@ def table(runs: tuple[Path, ...], measure: str | None, style: str) -> None:
     found = [finished(path) for path in runs]
     measure = measure_of(found, measure)
     rows = standings(found, measure)
-    if style == "json":
+    if as_json:
         print_json({"measure": measure, "rows": rows})
         return
     result = written(rows, measure)
@@ -185,8 +186,13 @@ def table(runs: tuple[Path, ...], measure: str | None, style: str) -> None:
     metavar="FILE.html",
     help="The page to write.",
 )
+@JSON
 def page(
-    runs: tuple[Path, ...], others: tuple[Path, ...], stores: tuple[Path, ...], output: Path
+    runs: tuple[Path, ...],
+    others: tuple[Path, ...],
+    stores: tuple[Path, ...],
+    output: Path,
+    as_json: bool,
 ) -> None:
     """Write a page of RUN, or one that compares the others of several with the first.
 
@@ -219,6 +225,10 @@ def page(
         pairs = zip(found, judged, strict=True)
         text = comparison_page([Audited(scored(o), a, link(o, output)) for o, a in pairs])
     write_durably(output, text.encode())
+    if as_json:
+        findings = sum(len(one.findings) for one in judged)
+        print_json({"page": str(output), "runs": list(map(str, runs)), "findings": findings})
+        return
     click.echo(f"page of {len(runs)} {'run' if len(runs) == 1 else 'runs'} written to {output}")
 
 
@@ -229,7 +239,7 @@ def page(
     )
 )
 @click.argument("run", type=RUN)
-@click.argument("tracker", type=click.Choice(["tensorboard", "mlflow"]))
+@click.argument("tracker", type=Choice(["tensorboard", "mlflow"]))
 @click.option(
     "-o",
     "--output",
@@ -238,7 +248,8 @@ def page(
     show_default="RUN/tensorboard",
     help="Where TensorBoard's files go; MLflow has its own environment variables.",
 )
-def export(run: Path, tracker: str, output: Path | None) -> None:
+@JSON
+def export(run: Path, tracker: str, output: Path | None, as_json: bool) -> None:
     """Hand RUN to TensorBoard or MLflow: settings, scores, the curves of every fit.
 
     What was seen on the test subjects while training is named no_result/…
@@ -255,11 +266,15 @@ def export(run: Path, tracker: str, output: Path | None) -> None:
     found = finished(run)
     if tracker == "mlflow":
         made = to_mlflow(logged(found))
-        click.echo(f"{found.name} is MLflow's run {made}")
-        return
-    folder = output or (found.folder or found.path.parent) / "tensorboard"
-    to_tensorboard(logged(found), folder)
-    click.echo(f"{found.name} written to {folder}; to see it: tensorboard --logdir {folder}")
+        told = f"{found.name} is MLflow's run {made}"
+    else:
+        made = str(output or (found.folder or found.path.parent) / "tensorboard")
+        to_tensorboard(logged(found), Path(made))
+        told = f"{found.name} written to {made}; to see it: tensorboard --logdir {made}"
+    if as_json:
+        print_json({"run": found.name, tracker: made})
+    else:
+        click.echo(told)
 
 
 def print_json(value: dict[str, Any]) -> None:

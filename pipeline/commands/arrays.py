@@ -1,6 +1,8 @@
 """Features outside a run: of two images (pair), or made elsewhere (import)."""
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import click
 from features.console import (
     SOME_FAILED,
     USAGE,
+    Choice,
     MerError,
     examples,
     printable,
@@ -16,9 +19,11 @@ from features.console import (
 )
 from pipeline.commands.options import (
     by_name,
+    json_option,
     landmark_model_option,
     max_failed_option,
     model_digest,
+    refuse_to_replace,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @landmark_model_option
+@json_option
 def pair(
     onset: Path,
     apex: Path,
@@ -56,6 +62,7 @@ def pair(
     shown: Path | None,
     force: bool,
     landmark_model: Path | None,
+    as_json: bool,
 ) -> None:
     """Compute one feature of two images, ONSET and APEX.
 
@@ -67,13 +74,8 @@ def pair(
     from pipeline.pair import recipe_for
 
     outputs = [output] if shown is None else [output, shown]
-    for path in outputs:
-        if path.exists() and not force:
-            raise MerError(
-                f"{path}: is there already",
-                "choose another name, or replace it with --force",
-                USAGE,
-            )
+    if not force:
+        refuse_to_replace(*outputs)
     if shown is not None and shown.suffix.lower() != ".png":
         raise MerError(f"{shown}: a picture is a PNG", "end its name in .png", USAGE)
     using = recipe_for(feature, recipe_name)
@@ -82,6 +84,11 @@ def pair(
     answer = compute((onset, apex), feature, using, crop, outputs, landmark_model)
     for note in answer.notes:
         click.echo(printable(note), err=True)
+    if as_json:
+        kind = {"units": answer.feature.units, "sensitive": answer.feature.sensitive}
+        made = {"feature": feature, "shape": answer.array.shape, **kind}
+        click.echo(json.dumps({"files": [str(path) for path in outputs], **made}))
+        return
     told = f"{feature}, {answer.array.shape} {answer.feature.units}"
     private = "; a person can be recognised in it" if answer.feature.sensitive else ""
     click.echo(f"{', '.join(map(str, outputs))}: {told}{private}")
@@ -114,15 +121,14 @@ def pair(
     "--sensitive/--not-faces", "faces", default=None,
     help="Can a person be recognised in it? Must be said of pictures.",
 )  # fmt: skip
-@click.option(
-    "--dtype", type=click.Choice(["float16", "float32"]), default="float16", help="As stored."
-)
+@click.option("--dtype", type=Choice(["float16", "float32"]), default="float16", help="As stored.")
 @max_failed_option
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
     help="The store to write.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace another store that is there.")
+@json_option
 def import_(
     index: Path,
     arrays: dict[str, str],
@@ -134,6 +140,7 @@ def import_(
     max_failed: "Tolerance",
     output: Path,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Make a store of features that were made elsewhere.
 
@@ -152,8 +159,12 @@ def import_(
     files = {name: Path(path) for name, path in arrays.items()}
     request = bring.Request(index, files, units, axes, dataset, faces, dtype)
     done = bring.bring(request, output, max_failed, force)
+    for remark in done.remarks:
+        click.echo(printable(remark), err=True)
     for failure in done.failures:
         click.echo(printable(told.failure(failure)), err=True)
+    if as_json:
+        click.echo(json.dumps({"store": str(output), **asdict(done)}))
     if not done.samples:
         raise MerError(f"{index}: no sample could be used, so no store was made", "mend the above")
     if done.refused:
@@ -161,8 +172,9 @@ def import_(
             f"{output}: not published: {done.refused}",
             "mend what is named above, or let more fail with --max-failed",
         )
-    state = "published" if done.published else "up to date, nothing to do"
-    failed = f", {len(done.failures)} failed" if done.failures else ""
-    click.echo(f"{output}: {state}; {done.samples} samples{failed}")
+    if not as_json:
+        state = "published" if done.published else "up to date, nothing to do"
+        failed = f", {len(done.failures)} failed" if done.failures else ""
+        click.echo(f"{output}: {state}; {done.samples} samples{failed}")
     if done.failures:
         sys.exit(SOME_FAILED)

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     help="The manifest to write.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a manifest that is there.")
-def manifest(dataset: str, root: str | None, output: Path, force: bool) -> None:
+@json_option
+def manifest(dataset: str, root: str | None, output: Path, force: bool, as_json: bool) -> None:
     """Write DATASET's manifest, a row a sample, to be looked at and corrected.
 
     For clips of your own, DATASET is `folder`: every folder of images and every video below
@@ -61,7 +62,14 @@ def manifest(dataset: str, root: str | None, output: Path, force: bool) -> None:
     write_manifest(found.samples, output)
     for row in (*found.bad, *found.remarks):
         click.echo(f"{printable(row.sample_id)}: {printable(row.reason)}", err=True)
-    click.echo(f"{output}: {len(found.samples)} samples, {len(found.bad)} rows left out")
+    if as_json:
+        rows = {
+            "left_out": list(map(asdict, found.bad)),
+            "remarks": list(map(asdict, found.remarks)),
+        }
+        click.echo(json.dumps({"manifest": str(output), "samples": len(found.samples), **rows}))
+    else:
+        click.echo(f"{output}: {len(found.samples)} samples, {len(found.bad)} rows left out")
     if found.bad:
         sys.exit(SOME_FAILED)
 

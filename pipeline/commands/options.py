@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.console import MerError
+from features.console import USAGE, MerError
 
 if TYPE_CHECKING:
     from pipeline.ledger import Tolerance
@@ -53,6 +53,17 @@ max_failed_option = click.option(
     help="Publish nothing if more samples fail: a share (of which 1 sample is always) or a number.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def refuse_to_replace(*outputs: Path) -> None:
+    """Stop before any work if something is there that was not asked to be replaced."""
+    for path in outputs:
+        if path.exists():
+            raise MerError(
+                f"{path}: is there already",
+                "choose another name, or replace it with --force",
+                USAGE,
+            )
 
 
 def model_digest(path: Path) -> str:

@@ -78,6 +78,7 @@ def run(
     DATASET is a known name (mer-features list datasets) or a manifest CSV; several make one
     store together. What is finished is kept: run it again to resume, or to find in a second that
     nothing is to do. What failed is named here and beside the store, in RECIPE.failures.jsonl.
+    After a --dry-run it says beforehand what was predicted, and at its end what it took.
     """
     from features import protocol as protocols
     from pipeline import cache, copies, recipe, told
@@ -157,7 +158,7 @@ def _predict(
     as_json: bool,
 ) -> None:
     from pipeline import told
-    from pipeline.forecast import forecast
+    from pipeline.forecast import forecast, keep
     from pipeline.plan import plan
     from pipeline.why import reasons, recall
 
@@ -170,6 +171,9 @@ def _predict(
             for line in reasons(recall(store, cache), planned, planned.missing(cache)):
                 click.echo(printable(f"{recipe.name}: {line}"), err=True)
         answers.append(forecast(planned, store, cache, engine.size()))
+        if answers[-1].left.seconds:
+            after = plan(name, scanned, recipe, cache, model)
+            keep(answers[-1].left, store, after, cache, engine.size())
     if as_json:
         click.echo(json.dumps([{**asdict(one), "store": str(one.store)} for one in answers]))
     else:

@@ -1,14 +1,17 @@
-"""What lies on disk already: list, verify, migrate, report, gc."""
+"""What lies on disk already: list, verify, migrate, report, croissant, gc."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from features.console import (
+    INTEGRITY,
+    Choice,
     MerError,
     examples,
     printable,
@@ -18,6 +21,7 @@ from pipeline.commands.options import (
     ROOT_HELP,
     json_option,
     landmark_model_option,
+    refuse_to_replace,
     workers_option,
 )
 
@@ -26,8 +30,9 @@ if TYPE_CHECKING:
 
 
 @click.command("list", epilog=examples("mer-features list recipes"))
-@click.argument("what", type=click.Choice(["datasets", "features", "protocols", "recipes"]))
-def list_(what: str) -> None:
+@click.argument("what", type=Choice(["datasets", "features", "protocols", "recipes"]))
+@json_option
+def list_(what: str, as_json: bool) -> None:
     """List what there is."""
     from pipeline import told
 
@@ -37,6 +42,9 @@ def list_(what: str) -> None:
         "protocols": told.protocols,
         "recipes": told.recipes,
     }[what]()
+    if as_json:
+        click.echo(json.dumps([{"name": name, "about": about} for name, about in rows]))
+        return
     width = max(len(name) for name, _ in rows)
     for name, about in rows:
         click.echo(f"{name:{width}}  {about}")
@@ -44,40 +52,59 @@ def list_(what: str) -> None:
 
 @click.command(epilog=examples("mer-features verify stores/demo/flow.h5"))
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
-def verify(stores: tuple[Path, ...]) -> None:
+@json_option
+def verify(stores: tuple[Path, ...], as_json: bool) -> None:
     """Check that STORES still hold, bit for bit, what was published."""
-    from features.console import INTEGRITY
+    from pipeline import told
+
+    found = []
+    for path in stores:
+        found.append(_verified(path))
+        if not as_json and not found[-1]["damaged"]:
+            for line in told.verified(found[-1]):
+                click.echo(line)
+        if found[-1]["damaged"]:
+            break
+    if as_json:
+        click.echo(json.dumps(found))
+    if bad := found[-1]["damaged"]:
+        raise MerError(
+            f"{path}: {len(bad)} of {found[-1]['samples']} samples are damaged, first {bad[0]}",
+            "delete it and run mer-features again: finished work is kept",
+            INTEGRITY,
+        )
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    """What a store is, and which samples of it are damaged."""
     from features.store import Store
 
-    for path in stores:
-        with Store(path) as store:
-            bad = store.verify()
-            if bad:
-                raise MerError(
-                    f"{path}: {len(bad)} of {len(store)} samples are damaged, first {bad[0]}",
-                    "delete it and run mer-features again: finished work is kept",
-                    INTEGRITY,
-                )
-            faces = json.loads(store.attrs["recipe"]).get("sensitive", False)
-            told = "; people can be recognised in it" if faces else ""
-            click.echo(f"{path}: {len(store)} samples, {', '.join(store.features)}: whole{told}")
-            if not store.sealed:
-                click.echo(
-                    f"{path}: schema {store.attrs['schema']}, unsealed: its labels cannot be"
-                    " checked; mer-features migrate makes it new"
-                )
+    with Store(path) as store:
+        return {
+            "store": str(path),
+            "samples": len(store),
+            "features": list(store.features),
+            "damaged": store.verify(),
+            "sensitive": json.loads(store.attrs["recipe"]).get("sensitive", False),
+            "schema": store.attrs["schema"],
+            "sealed": store.sealed,
+        }
 
 
 @click.command(epilog=examples("mer-features migrate stores/samm/flow.h5 -o stores/samm/new.h5"))
 @click.argument("old", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The new one.")
-def migrate(old: Path, output: Path) -> None:
+@json_option
+def migrate(old: Path, output: Path, as_json: bool) -> None:
     """Make a store of this version's schema from one of an older; OLD stays as it is."""
     from features.layout import SCHEMA
     from features.migrate import migrate as made_new
 
     made_new(old, output)
-    click.echo(f"{output}: schema {SCHEMA}, every sample as in {old}")
+    if as_json:
+        click.echo(json.dumps({"store": str(output), "schema": SCHEMA, "of": str(old)}))
+    else:
+        click.echo(f"{output}: schema {SCHEMA}, every sample as in {old}")
 
 
 @click.command(
@@ -102,6 +129,7 @@ def migrate(old: Path, output: Path) -> None:
 )  # fmt: skip
 @workers_option
 @landmark_model_option
+@json_option
 def report(
     store: Path,
     datasets: tuple[str, ...],
@@ -110,6 +138,7 @@ def report(
     output: Path,
     workers: int | None,
     landmark_model: Path | None,
+    as_json: bool,
 ) -> None:
     """Show what STORE holds as one page that needs no network, outliers first.
 
@@ -130,9 +159,14 @@ def report(
         if datasets or roots:
             raise
         click.echo(printable(f"no curves of motion: {error.cause}"), err=True)
+    written = write(store, output, looks, faces)
+    if as_json:
+        facts = {"page": str(output), "samples": samples, "clips_looked_at": len(looks)}
+        click.echo(json.dumps({**facts, "bytes": written, "private": faces}))
+        return
     told = f"{samples} samples, {len(looks)} clips looked at"
-    written = size(write(store, output, looks, faces))
-    click.echo(f"{output}: {told}; {written}" + (", with faces: private" if faces else ""))
+    private = ", with faces: private" if faces else ""
+    click.echo(f"{output}: {told}; {size(written)}{private}")
 
 
 def _looks(
@@ -158,6 +192,58 @@ def _looks(
                 raise MerError(f"{copy.root}: no such folder", "name the dataset's with --root")
             scanned.join(scan(copy.manifest(engine), copy.root, where.root))
         return look_through(opened, scanned, where, engine, faces, landmark_model)
+
+
+@click.command(
+    epilog=examples(
+        "mer-features croissant stores/demo/flow.h5 --creator 'Our Lab' --url https://example.org/f"
+        " -o flow.croissant.json"
+    )
+)
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--creator", required=True, help="The organisation that answers for it.")
+@click.option("--url", required=True, help="A page about it.")
+@click.option(
+    "--license", "license_", metavar="URL", help="Its licence.  [default: the datasets' hold]"
+)
+@click.option(
+    "--published", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD",
+    help="When it became public.  [default: today]",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: stdout]",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def croissant(
+    store: Path,
+    creator: str,
+    url: str,
+    license_: str | None,
+    published: datetime | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Describe STORE for a catalogue of datasets: Croissant 1.0, which is JSON.
+
+    It tells features, units, shapes, recipe, counts and the file's digest, and nothing of the
+    people: no sample, subject or annotation. A store in which people can be recognised is
+    refused. Lay the file beside the store: that is where it looks for it.
+    """
+    from features.disk import write_durably
+    from pipeline.croissant import LICENSE
+    from pipeline.croissant import croissant as described
+
+    if output is not None and not force:
+        refuse_to_replace(output)
+    day = published.date() if published else date.today()
+    found = described(store, creator=creator, url=url, published=day, license_=license_ or LICENSE)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if output is None:
+        click.echo(text)
+        return
+    write_durably(output, f"{text}\n".encode())
+    click.echo(f"{output}: {store.name} for a catalogue, nothing of people in it", err=True)
 
 
 @click.command(epilog=examples("mer-features gc", "mer-features gc --pin stores/samm/flow.h5",
