@@ -24,11 +24,13 @@ def home(demo_root, tmp_path: Path) -> Path:
 
 
 def test_every_command_runs(home, monkeypatch):
+    from pipeline.cli import cli as mer_features
     from train.cli import cli as mer_train
     from train.report import cli as mer_report
 
-    here = {"mer-train": mer_train, "mer-report": mer_report}  # torch is loaded once for all
-    monkeypatch.chdir(home)
+    here = {"mer-features": mer_features, "mer-train": mer_train, "mer-report": mer_report}
+    monkeypatch.chdir(home)  # in this process: torch and MediaPipe are loaded once for all
+    monkeypatch.setenv("MER_DATA", str(home / "data"))
     for command in [line for block in written_in("sh") for line in commands(block)]:
         short = shortened(command, home)
         if (name := short.split()[0]) in here:
