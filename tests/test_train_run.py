@@ -301,13 +301,28 @@ import sys
 from train.cli import cli
 heavy = {"torch", "sklearn", "h5py"} & set(sys.modules)
 assert not heavy, f"loaded for --help: {heavy}"
+mistyped = [
+    ["--features", sys.argv[2], "--model", "ststnt", "-o", "r"],
+    ["--features", sys.argv[2], "--protocol", "lozo", "-o", "r"],
+    ["--features", "nothere.h5", "-o", "r"],
+    ["--features", sys.argv[2], "-o", sys.argv[2]],
+]
+for words in mistyped:
+    try:
+        cli(words)
+    except SystemExit as end:
+        assert end.code in (1, 2), words
+heavy = {"torch", "sklearn"} & set(sys.modules)
+assert not heavy, f"loaded for what is mistyped: {heavy}"
 cli(sys.argv[1:], standalone_mode=False)
 never = {"cv2", "mediapipe", "dask", "distributed", "pipeline", "av"} & set(sys.modules)
 assert not never, f"loaded by training: {never}"
 """
 
 
-def test_help_loads_nothing_heavy_and_training_nothing_of_the_other_half(store, tmp_path):
+def test_help_and_typing_errors_load_nothing_heavy_and_training_nothing_of_the_other_half(
+    store, tmp_path
+):
     """In a fresh interpreter: this one has loaded everything already."""
     args = ["--features", store, *FAST, "--epochs", "1", "--seeds", "1", "-o", tmp_path / "run"]
     done = subprocess.run(

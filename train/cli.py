@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from features.console import (
     Interrupted,
     MerError,
     RimCommand,
+    choose,
     examples,
     printable,
     stop_on_sigterm,
@@ -45,6 +47,28 @@ def list_models(ctx: click.Context) -> None:
 def at_once(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
     """Read a number of fits; auto is None."""
     return None if value == "auto" else click.IntRange(min=1)(value, param, ctx)
+
+
+def refuse_mistyped(
+    features: Sequence[Path], model: str, protocol: str, out: Path, force: bool
+) -> None:
+    """Tell what is mistyped before torch is loaded, which takes seconds.
+
+    Raises
+    ------
+    MerError
+        There is no such model, protocol or store, or a run is there already.
+    """
+    from features.protocol import load as load_protocol
+    from features.store import Store
+    from train.models.base import names
+    from train.place import check_place
+
+    check_place(out, force)
+    choose("model", model, names())
+    load_protocol(protocol)
+    for path in features:
+        Store(path).close()
 
 
 OWN = "  [default: the model's own]"
@@ -202,11 +226,12 @@ def cli(
     An interrupted run goes on when the same command is given again: what is done is kept in
     runs/.NAME.work/ until the run is whole, and mer-report score reads its predictions so far.
     """
+    refuse_mistyped(features, model, protocol, out, force)
     from features.protocol import load as load_protocol
     from train.folds import LOSO
     from train.models.base import load
     from train.request import Request
-    from train.run import run  # --help need not load torch
+    from train.run import run
 
     asked = {name: value for name, value in fit.items() if value is not None}
     if augment:

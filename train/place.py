@@ -8,7 +8,6 @@ from pathlib import Path
 
 from features.console import USAGE, MerError
 from features.disk import private_folder, sync
-from train import checkpoint
 
 NETWORKS = "checkpoints"
 MARK = "predictions.csv"  # a folder that holds it holds a whole run
@@ -51,6 +50,8 @@ def run_folder(out: Path, force: bool) -> Iterator[Path]:
             sync(path)
         if out.exists():
             (out / MARK).unlink(missing_ok=True)
+            from train import checkpoint  # loads torch, which `check_place` need not
+
             checkpoint.remove(out / NETWORKS)
             files = [path.relative_to(partial) for path in partial.rglob("*") if path.is_file()]
             for name in sorted(files, key=lambda name: name == Path(MARK)):
