@@ -1,4 +1,7 @@
-"""The documentation: every block runs, every link leads somewhere, its pages fetch nothing."""
+"""The documentation: every block runs, every link leads somewhere, its pages fetch nothing.
+
+`make docs` runs all of it; what builds pages or runs blocks is slow, and left out by `make test`.
+"""
 
 import re
 import shutil
@@ -70,7 +73,7 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-@pytest.mark.slow  # make docs runs it; of the commands the README has most, tried every time
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in TRIED if blocks(TEXTS[page])])
 def test_every_block_of_a_page_runs_in_order(page, home):
     code = ROOT
@@ -84,6 +87,7 @@ def test_every_block_of_a_page_runs_in_order(page, home):
             assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.slow
 def test_a_block_that_fails_is_noticed(home):
     for language, block in (("sh", "false\ntrue\n"), ("python", "raise SystemExit(1)\n")):
         assert tried(language, block, home, ROOT).returncode != 0
@@ -205,6 +209,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_is_built_and_in_the_menu(site):
     built = {path.stem for path in site.glob("*.html")} - {"404"}
     assert built == PAGES.keys()
@@ -212,11 +217,13 @@ def test_every_page_is_built_and_in_the_menu(site):
     assert all(f'href="{page}.html"' in menu for page in PAGES)
 
 
+@pytest.mark.slow
 def test_no_comment_of_ours_is_left_in_a_page(site):
     for name in PAGES:
         assert not re.search(r"<!-- [a-z]+ -->", (site / f"{name}.html").read_text()), name
 
 
+@pytest.mark.slow
 def test_the_built_pages_fetch_nothing_from_elsewhere(site):
     fetched = {}
     for path in site.rglob("*.html"):
@@ -245,12 +252,14 @@ def built(folder: Path, pages: dict[str, str]) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_link_that_leads_nowhere_stops_the_build(tmp_path):
     done = built(tmp_path, {"faq": "# Questions\n\n[nowhere](nowhere.md)\n"})
     assert done.returncode != 0
     assert "nowhere.md" in done.stderr
 
 
+@pytest.mark.slow
 def test_pictures_and_the_table_of_networks_are_shown_once_they_are_made(tmp_path):
     (tmp_path / "docs" / "gallery").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "docs" / "gallery" / "flow.png")
