@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+NEAR = 0.65  # of difflib's ratio: "ufi" is near "UF1", "mine" is not near "smic_e"
 USAGE, SOME_FAILED, INTEGRITY, NO_SPACE, INTERRUPTED = 2, 3, 4, 5, 130
 
 
@@ -53,7 +54,7 @@ def examples(*lines: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for who mistyped, or nothing."""
     spelt = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), list(spelt), n=1)
+    close = difflib.get_close_matches(name.lower(), list(spelt), n=1, cutoff=NEAR)
     return f"; did you mean {spelt[close[0]]!r}?" if close else ""
 
 
@@ -101,6 +102,11 @@ class Choice(click.Choice):  # type: ignore[type-arg]
         except click.BadParameter as error:
             hint = nearest(str(value), self.choices)
             raise click.BadParameter(error.message.rstrip(".") + hint, ctx, param) from None
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and what is counted: 1 sample, 2 samples."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def printable(text: object) -> str:

@@ -49,6 +49,7 @@ MOST_FEATURES, MOST_NAME = 256, 80
 MOST_ATTRIBUTE = 2**20  # bytes
 MOST_INFLATED = 16  # times the file's size; flow shrinks by a third
 REMEDY = "delete it and run mer-features again: finished work is kept"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"  # how every HDF5 file of ours begins
 
 
 class Foreign(Exception):
@@ -58,6 +59,25 @@ class Foreign(Exception):
 def damaged(path: Path, what: str) -> MerError:
     """The error of a store that no longer is what was published."""
     return MerError(f"{path}: {what}", REMEDY, INTEGRITY)
+
+
+def no_store(path: Path, what: str) -> MerError:
+    """The error of a file that never was a store: somebody's work, and not ours to give up."""
+    remedy = "give a store that mer-features run or mer-features import has made"
+    if path.suffix.lower() == ".csv":
+        remedy = f"make a store of it: mer-features run {path}"
+    return MerError(f"{path}: no feature store, {what}", remedy, INTEGRITY)
+
+
+def unopened(path: Path, error: Exception) -> MerError:
+    """The error of a file that HDF5 cannot open: a store that was damaged, or none at all."""
+    with path.open("rb") as file:
+        head = file.read(len(SIGNATURE))
+    lost = not head.strip(b"\0")  # a disk that lost power or data leaves nothing, or zeros
+    if lost or SIGNATURE.startswith(head):
+        words = " ".join(str(error).split())
+        return damaged(path, f"not readable as HDF5 ({words})")
+    return no_store(path, "and no HDF5 file at all")
 
 
 @contextmanager
@@ -121,12 +141,12 @@ def _check_kind(file: h5py.File, path: Path) -> int:
     """Format and schema: read first, for a newer schema may look otherwise altogether."""
     _check_heap(h5o.get_info(file.id), "/")
     if any(name not in file.attrs for name in KINDS):
-        raise damaged(path, f"not a {FORMAT}: no {' and '.join(KINDS)}")
+        raise no_store(path, f"not a {FORMAT}: its HDF5 has no {' and '.join(KINDS)}")
     for name in KINDS:
         _check_attr(file, "/", name)
     form, schema = file.attrs["format"], int(file.attrs["schema"])
     if form != FORMAT.encode():
-        raise damaged(path, f"not a {FORMAT} (format={_short(form)})")
+        raise no_store(path, f"not a {FORMAT} (format={_short(form)})")
     if schema > SCHEMA:
         raise MerError(
             f"{path}: schema {schema}; this merkit reads schemas 1 to {SCHEMA}",

@@ -16,7 +16,7 @@ import numpy as np
 
 from features.base import Array, array_digest, canonical_json, digest
 from features.console import MerError
-from features.layout import Parts, check_layout, damaged, reading
+from features.layout import Parts, check_layout, damaged, reading, unopened
 
 
 def seal(
@@ -66,8 +66,7 @@ class Store:
         try:
             self._file = h5py.File(path, "r", locking=False)  # immutable: nothing to lock against
         except Exception as error:
-            words = " ".join(str(error).split())
-            raise damaged(path, f"not readable as HDF5 ({words})") from error
+            raise unopened(path, error) from error
         try:
             parts = check_layout(self._file, path)
             self.sealed = parts.schema > 1

@@ -27,7 +27,7 @@ from pipeline.axes import PLANE, Axes, axes_of
 from pipeline.errors import SampleError
 from pipeline.foreign import Named, Source, open_source
 from pipeline.ledger import Failure, Tolerance, write_ledger
-from pipeline.manifest import Row, Sample, gather, read_rows, slug, to_sample, unread, whole
+from pipeline.manifest import Row, Sample, gather, read_rows, slug, to_sample, whole
 
 REQUIRED = ("subject", "emotion")
 NOT_TOLD = {"onset": -1, "apex": -1, "offset": -1, "fps": 0.0}  # no frame and no rate is so
@@ -66,7 +66,6 @@ class Brought:
     failures: list[Failure]
     published: bool = False
     refused: str = ""  # why nothing was published although samples are there
-    remarks: list[str] = field(default_factory=list)  # what else to know of the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +123,13 @@ def bring(
     """
     _check_names(request)
     _refuse_over(output, request)
-    samples, named, rows, failures, remarks = _read_index(request)
+    samples, named, rows, failures = _read_index(request)
     parts = [_part(name, request, named, rows) for name in sorted(request.arrays)]
     seen, failed = _look(parts, named, request)
     failures += failed
     lost = {failure.sample_id for failure in failures}
     kept = {one.sample_id: one for one in named if one.sample_id not in lost}
-    brought = Brought(len(kept), failures, remarks=remarks)
+    brought = Brought(len(kept), failures)
     content = _content(request, parts, [samples[i] for i in sorted(kept)], seen, failures)
     there = _already_in(output, content.key)
     taken = not there and not force and (output.exists() or output.is_symlink())
@@ -188,8 +187,8 @@ def _refuse_over(output: Path, request: Request) -> None:
 
 def _read_index(
     request: Request,
-) -> tuple[dict[str, dict[str, Any]], list[Named], int, list[Failure], list[str]]:
-    """The store's rows by sample_id, what each is found by, how many rows; failures, remarks."""
+) -> tuple[dict[str, dict[str, Any]], list[Named], int, list[Failure]]:
+    """The store's rows by sample_id, what each is found by, how many rows; failures."""
     rows = read_rows(request.index, REQUIRED)
     if not rows:
         raise MerError(f"{request.index}: has no row but the header", "a row a sample is wanted")
@@ -209,8 +208,7 @@ def _read_index(
     )
     failures = [Failure(bad.sample_id, "index", "bad_row", bad.reason) for bad in found.bad]
     kept = [sample.sample_id for sample in found.samples]
-    remarks = [f"{request.index}: {one}" for one in unread(rows)]
-    return {i: columns[i] for i in kept}, [named[i] for i in kept], len(rows), failures, remarks
+    return {i: columns[i] for i in kept}, [named[i] for i in kept], len(rows), failures
 
 
 def _sample(row: Row, dataset: str) -> tuple[Sample, dict[str, Any]]:

@@ -6,9 +6,10 @@ whole or not at all.
 
 import io
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from pipeline.manifest import Sample
 
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L")  # as Pillow calls 16 bits of grey
 MOST_PIXELS = 2**26  # of a video's frame: twice 8K. For images Pillow has a bound much like it.
+
+EMPTY: Mapping[int, str] = MappingProxyType({})
 
 # Formats whose files hold their own pictures: FFmpeg also knows lists of other files, and opens
 # whatever such a list names.
@@ -86,14 +89,31 @@ def find(root: Path, sample: Sample) -> Source:
     missing = [number for number in wanted if number not in listed]
     holes_are_known = sample.missing_frames == "nearest" and len(missing) < len(wanted)
     if missing and not holes_are_known:
-        span = f"{min(listed)} … {max(listed)}" if listed else "no images"
-        raise SampleError(
-            "missing_frame",
-            f"{sample.path}: frame {missing[0]} is missing"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            + f" of {sample.onset} … {sample.offset}; the folder holds {span}",
-        )
+        raise SampleError("missing_frame", f"{sample.path}: {_lacking(sample, missing, listed)}")
     return Source({n: listed[n] for n in wanted if n in listed}, video=False)
+
+
+def _lacking(sample: Sample, missing: Sequence[int], listed: Mapping[int, Path]) -> str:
+    """Which frames of a sample a folder lacks: those beyond its ends by their column, or holes."""
+    if not listed:
+        return "the folder holds no images"
+    if told := outside(marks(sample), min(listed), max(listed)):
+        return f"{told}: the folder holds frames {min(listed)} … {max(listed)}"
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return (
+        f"frame {missing[0]} is missing{more} between onset {sample.onset} and offset"
+        f" {sample.offset}; with missing_frames = nearest its neighbour stands in"
+    )
+
+
+def marks(sample: Sample) -> dict[int, str]:
+    """Numbers of frames that the manifest names -> the column that does."""
+    return {sample.onset: "onset", sample.apex: "apex", sample.offset: "offset"}
+
+
+def outside(named: Mapping[int, str], first: int, last: int) -> str:
+    """The columns whose frame lies before the first there is, or after the last; or nothing."""
+    return ", ".join(f"{name} {n}" for n, name in named.items() if not first <= n <= last)
 
 
 def nearest(number: int, there: Iterable[int]) -> int:
@@ -209,7 +229,12 @@ def open_video(path: Path) -> Any:
 
 
 def read_video(
-    path: Path, known: str, first_frame: int, wanted: Collection[int], count: bool = True
+    path: Path,
+    known: str,
+    first_frame: int,
+    wanted: Collection[int],
+    count: bool = True,
+    named: Mapping[int, str] = EMPTY,
 ) -> Iterator[tuple[int, Array]]:
     """Decode the wanted frames of a video one after another, holding no others in memory.
 
@@ -222,6 +247,7 @@ def read_video(
     wanted : numbers of frames; they come in the video's order
     count : decode on to the end and count. A header that promises more than there is means a
         broken copy, whose frame numbers cannot be trusted.
+    named : number -> column of the manifest that names it, for the message if it lies beyond
 
     Yields
     ------
@@ -233,7 +259,7 @@ def read_video(
         changed, undecodable, unsupported, short_video or missing_frame.
     """
     try:
-        yield from _video_frames(path, first_frame, wanted, count)
+        yield from _video_frames(path, first_frame, wanted, count, named)
     except SampleError:
         _unchanged(path, known)  # a broken video in the place of a whole one is a change first
         raise
@@ -241,7 +267,7 @@ def read_video(
 
 
 def _video_frames(
-    path: Path, first_frame: int, wanted: Collection[int], count: bool
+    path: Path, first_frame: int, wanted: Collection[int], count: bool, named: Mapping[int, str]
 ) -> Iterator[tuple[int, Array]]:
     import av
 
@@ -273,10 +299,9 @@ def _video_frames(
             "short_video", f"{path.name}: its header promises {promised} frames, {there} decode"
         )
     if left:
-        raise SampleError(
-            "missing_frame",
-            f"{path.name}: frame {min(left)} is missing; the video holds {first_frame} … {number}",
-        )
+        told = outside(named, first_frame, number) or f"frame {min(left)}"
+        span = f"the video holds frames {first_frame} … {number}"
+        raise SampleError("missing_frame", f"{path.name}: {told}: {span}")
 
 
 def _unchanged(path: Path, known: str) -> None:

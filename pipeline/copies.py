@@ -20,12 +20,21 @@ class Copy:
     Parameters
     ----------
     ours : its folder is only where a manifest lies, not one that was named or has a known name
+    sheet : the manifest it is read by, if it has no known name
     """
 
     name: str
     dataset: Dataset
     root: Path
     ours: bool = False
+    sheet: Path | None = None
+
+    @property
+    def asked(self) -> str:
+        """What to type for it, as a store may keep it: of a path only what is in its name."""
+        if self.sheet is None:
+            return self.name
+        return f"{self.name}/manifest.csv" if self.sheet.stem == "manifest" else f"{self.name}.csv"
 
     def manifest(self, engine: Engine) -> Manifest:
         """Its samples; a dataset that is made here is made first."""
@@ -68,12 +77,13 @@ def find(datasets: Sequence[str], roots: Sequence[str]) -> list[Copy]:
             reader = Dataset(lambda _, p=path, n=name: read_manifest(p, n), "a manifest")  # type: ignore[misc]
             usual = path.parent
         else:
+            _refuse_folder(dataset)
             name = choose("dataset", dataset, base.names(), "give a manifest CSV")
             reader = base.load(name)
             usual = Path(os.environ.get("MER_DATA", "data")) / name
         given = known.pop(name, known.pop("", None))
-        ours = given is None and path.suffix.lower() == ".csv"
-        found.append(Copy(name, reader, given or usual, ours))
+        sheet = path if path.suffix.lower() == ".csv" else None
+        found.append(Copy(name, reader, given or usual, sheet is not None and not given, sheet))
     if known:
         name, named = next(iter(known)), [copy.name for copy in found]
         hint = nearest(name, named)
@@ -82,6 +92,19 @@ def find(datasets: Sequence[str], roots: Sequence[str]) -> list[Copy]:
     if len({copy.name for copy in found}) < len(found):
         raise MerError("a dataset is named twice", "name each once", USAGE)
     return found
+
+
+def _refuse_folder(dataset: str) -> None:
+    """Say what to give instead of a folder."""
+    if dataset in base.names() or not Path(dataset).is_dir():
+        return
+    draft = Path(dataset) / "manifest.csv"
+    if draft.is_file():
+        remedy = f"give its manifest: {draft}"
+    else:
+        make = f"mer-features manifest folder --root {dataset} -o {draft}"
+        remedy = f"for clips of your own: {make}; for a known dataset: NAME --root {dataset}"
+    raise MerError(f"no dataset {dataset!r}: it is a folder", remedy, USAGE)
 
 
 def refuse_inside(copies: Sequence[Copy], out: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features import protocol
-from pipeline.clips import decode
+from pipeline.clips import Source, decode, marks, read_video
 from pipeline.copies import Copy
 from pipeline.engine import Engine
 from pipeline.errors import SampleError
@@ -101,20 +101,30 @@ def _protocols(dataset: str, samples: Sequence[Sample]) -> dict[str, list[str]]:
 
 def _undecodable(scanned: Scan, engine: Engine) -> list[Failure]:
     work = [
-        (sample_id, tuple(source.files.values()))
-        for sample_id, (_, source) in scanned.found.items()
-        if not source.video
+        (sample, source, {path: scanned.digests[path] for path in source.files.values()})
+        for sample, source in scanned.found.values()
     ]
     return [result for _, result in engine.map(first_undecodable, work) if result is not None]
 
 
-def first_undecodable(clip: tuple[str, tuple[Path, ...]]) -> Failure | None:
-    """Decode every frame of a clip; the first that cannot be is its failure."""
-    sample_id, paths = clip
+def first_undecodable(clip: tuple[Sample, Source, dict[Path, str]]) -> Failure | None:
+    """Decode every frame of a clip, of a video to its end; the first that cannot be is its failure.
+
+    Parameters
+    ----------
+    clip : a sample, its files, and the digest of each
+    """
+    sample, source, digests = clip
     try:
-        for path in paths:
-            decode(path.read_bytes(), path.name)
+        if source.video:
+            ((first, path),) = source.files.items()
+            ends = (sample.onset, sample.offset)
+            for _ in read_video(path, digests[path], first, ends, named=marks(sample)):
+                pass
+        else:
+            for path in source.files.values():
+                decode(path.read_bytes(), path.name)
     except (SampleError, OSError) as error:
         code, message = error.args if isinstance(error, SampleError) else ("missing_file", error)
-        return Failure(sample_id, "decode", str(code), str(message))
+        return Failure(sample.sample_id, "decode", str(code), str(message))
     return None

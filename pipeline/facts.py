@@ -5,8 +5,9 @@ A store holds no times of computing: the same run gives the same bytes.
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from features import base
 from features.base import Array
+from features.console import plural
 from features.store import Store
 
 UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -53,8 +55,8 @@ def summary(store: Store, rows: Sequence[Row]) -> Facts:
     subjects = {(row["dataset"], row["subject"]) for row in rows}
     datasets = ", ".join(sorted({row["dataset"] for row in rows}))
     return [
-        ("samples", f"{len(rows)} of {len(subjects)} subjects, {datasets}"),
-        ("failed", f"{len(set(store.failures['sample_id'].tolist()))} samples"),
+        ("samples", f"{len(rows)} of {plural(len(subjects), 'subject')}, {datasets}"),
+        ("failed", plural(len(set(store.failures["sample_id"].tolist())), "sample")),
         ("clips last", _length(rows)),
         ("apex from", _counts(row["apex_source"] for row in rows)),
         ("size", size(store.path.stat().st_size)),
@@ -106,9 +108,37 @@ def failed(store: Store) -> list[str]:
     ]
 
 
+def recipe(store: Store) -> str:
+    """Its recipe as TOML; of one that a run followed, a file that --recipe takes."""
+    table = json.loads(store.attrs["recipe"])
+    if "stored" in table:
+        table["features"] = table.pop("stored")
+    return "\n".join(_toml(table))
+
+
+def _toml(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Lines of a table: its values first, then the tables in it."""
+    inner = {name: value for name, value in table.items() if isinstance(value, dict)}
+    if above and (len(table) > len(inner) or not table):
+        yield f"\n[{'.'.join(map(_key, above))}]"
+    for name, value in sorted(table.items()):
+        if name not in inner and value is not None:
+            yield f"{_key(name)} = {_quoted(value)}"
+    for name, value in inner.items():
+        yield from _toml(value, (*above, name))
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
+
+
+def _quoted(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", r"\u007f")
+
+
 def made(store: Store) -> Facts:
-    """How it was made: everything but the samples' own notes."""
-    attrs = ("key", "dataset", "dataset_fingerprint", "code_version", "seal", "recipe")
+    """How it was made: everything but its recipe and the samples' own notes."""
+    attrs = ("key", "dataset", "dataset_fingerprint", "code_version", "seal")
     told = [(name, value) for name, value in store.provenance.items() if name != "notes"]
     told += [(name, store.attrs[name]) for name in attrs if name in store.attrs]
     told += [(f"{name} is", one["convention"]) for name, one in store.features.items()]

@@ -23,7 +23,7 @@ from features.base import Array, content_key, file_digest
 from features.console import MerError, printable
 from pipeline.align import Rows, alignment, places_in
 from pipeline.cache import Cache, Kept, folder
-from pipeline.clips import Source, nearest, read_images, read_video, window
+from pipeline.clips import Source, marks, nearest, read_images, read_video, window
 from pipeline.crop import crops
 from pipeline.errors import SampleError
 from pipeline.faces import NO_LANDMARKER, frames_looked_at, locate
@@ -293,7 +293,8 @@ def read(work: Work, wanted: Sequence[int], count: bool = True) -> Iterator[tupl
     task = work.task
     if task.video:
         ((first, path),) = task.files.items()
-        frames = read_video(path, task.digests[path], first, wanted, count)
+        known, named = task.digests[path], marks(task.sample)
+        frames = read_video(path, known, first, wanted, count, named)
     else:
         frames = read_images(task.files, task.digests, wanted)
     while True:

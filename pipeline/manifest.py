@@ -1,16 +1,17 @@
 """The manifest: a row a sample, made to be read and corrected by a person."""
 
 import csv
+import difflib
 import io
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from features.console import MerError, mistyped, nearest, one_of, printable
+from features.console import MerError, one_of, printable
 from features.disk import write_durably
 from features.protocol import Protocol
 
@@ -145,6 +146,7 @@ def label(protocol: Protocol, sample: Sample) -> str:
 
 COLUMNS = tuple(field.name for field in fields(Sample))
 REQUIRED = ("subject", "path", "onset", "offset", "fps")
+NEAR = 0.8  # of difflib's ratio: emotoin and "action units" are, emotion_label is not
 
 
 def midpoint(onset: int, offset: int) -> int:
@@ -195,26 +197,20 @@ class Row:
 def read_manifest(path: Path, dataset: str | None = None) -> Manifest:
     """Read a manifest CSV.
 
-    Columns beyond ours are left alone; `dataset` defaults to the name given or the file's,
-    `clip` to the path, `sample_id` to dataset_subject_clip_onset, `first_frame` to 1, a blank
-    apex to the midpoint.
+    Columns of one's own are left alone, unless one is called nearly as one of ours that is not
+    there: what is in it would be missed without a word.
+
+    `dataset` defaults to the name given or the file's, `clip` to the path, `sample_id` to
+    dataset_subject_clip_onset, `first_frame` to 1, a blank apex to the midpoint.
 
     Raises
     ------
     MerError
-        If the file is missing, is not UTF-8 text or lacks a column that nothing can stand for.
+        If the file is missing, is not UTF-8 text, lacks a column that nothing can stand for, or
+        has one whose name seems mistyped.
     """
     rows = read_rows(path, REQUIRED)
-    found = gather((row.name, partial(to_sample, row, dataset or path.stem)) for row in rows)
-    return replace(found, remarks=remark([(path.name, one) for one in unread(rows)]))
-
-
-def unread(rows: Sequence[Row]) -> list[str]:
-    """A sentence a column that is not read, and is near one of ours that tells nothing."""
-    names = dict.fromkeys(name for row in rows for name in row.cells if name not in COLUMNS)
-    blank = [name for name in COLUMNS if not any(row.cells[name] for row in rows)]
-    hints = {name: nearest(name, blank) for name in names}
-    return [f"column {name!r} is not read{hint}" for name, hint in hints.items() if hint]
+    return gather((row.name, partial(to_sample, row, dataset or path.stem)) for row in rows)
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
@@ -223,7 +219,8 @@ def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
     Raises
     ------
     MerError
-        If the file is missing, is not UTF-8 text or lacks a required column.
+        If the file is missing, is not UTF-8 text, lacks a required column, or has one whose name
+        seems mistyped.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -256,11 +253,28 @@ def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
 
 def write_manifest(samples: Sequence[Sample], path: Path) -> None:
     """Write samples as CSV, sorted by sample_id."""
+    write_durably(path, text_of(samples).encode())
+
+
+def text_of(samples: Sequence[Sample]) -> str:
+    """Samples as the CSV of a manifest."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(sample) for sample in sorted(samples, key=lambda s: s.sample_id))
-    write_durably(path, text.getvalue().encode())
+    return text.getvalue()
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file begins as a manifest that was written here."""
+    head = ",".join(COLUMNS).encode() + b"\n"
+    with path.open("rb") as file:
+        return file.read(len(head)) == head
+
+
+def loses_nothing(path: Path, samples: Sequence[Sample]) -> bool:
+    """Whether every line of a manifest that is there would be written again as it stands."""
+    return set(path.read_bytes().splitlines()) <= set(text_of(samples).encode().splitlines())
 
 
 def slug(text: str) -> str:
@@ -269,12 +283,18 @@ def slug(text: str) -> str:
 
 
 def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
+    lacking = [name for name in COLUMNS if name not in header]
+    for name in header:
+        near = difflib.get_close_matches(name, lacking, n=1, cutoff=NEAR)
+        if near and name not in COLUMNS:
+            raise MerError(
+                f"{path}: unknown column {name!r}, did you mean {near[0]}?",
+                f"rename it {near[0]}; a column of your own needs a name less like it",
+            )
     missing = [name for name in required if name not in header]
     if missing:
-        strange = mistyped((name for name in header if name not in COLUMNS), missing)
-        but = "".join(f", but {one}" for one in strange)
         raise MerError(
-            f"{path}: has no column {', '.join(missing)}{but}",
+            f"{path}: has no column {', '.join(missing)}",
             f"the columns of a manifest are {', '.join(COLUMNS)}",
         )
     twice = [name for name in COLUMNS if header.count(name) > 1]

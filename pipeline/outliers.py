@@ -11,6 +11,7 @@ from features.base import Array
 LEAST = {"px": 0.01, "px/px": 0.0005, "grey levels": 0.5}
 LEAST_SHARE = 0.01  # of the median, in any other unit
 OUTLIER = 3.5  # deviations
+FEWEST = 8  # values; of fewer, the deviation itself is a guess, and of two it is always 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ def deviations(measure: Measure) -> Array:
     Returns
     -------
     (N,) float64, signed, in 1.4826 × median absolute deviation: standard deviations, if the
-    values were normal. NaN where there is no value.
+    values were normal. NaN where there is no value, and everywhere if there are too few.
     """
     known = measure.values[np.isfinite(measure.values)]
-    if not known.size:
+    if known.size < FEWEST:
         return np.full_like(measure.values, np.nan)
     median = np.median(known)
     spread = 1.4826 * np.median(np.abs(known - median))

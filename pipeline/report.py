@@ -7,24 +7,27 @@ network, and its own rules forbid it: whatever a store's words say, they stay wo
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from features.base import Array
+from features.console import USAGE, MerError
 from features.disk import write_durably
 from features.store import Store
 from pipeline import curves, facts
 from pipeline.exhibit import Exhibit, exhibits
 from pipeline.facts import Row
 from pipeline.look import Look
-from pipeline.outliers import OUTLIER, Measure, deviations, farthest
+from pipeline.outliers import FEWEST, OUTLIER, Measure, deviations, farthest
 from pipeline.recipe import from_store
 from pipeline.thumbnails import data_uri, legend_of
 
 HERE = Path(__file__).parent
+MADE_HERE = b'<meta name="generator" content="mer-features report">'
+HEAD = 1000  # bytes, among which it stands
 PERSON = ("onset, landmarks and crop", "apex and crop")  # the pictures of a look
 MEANING = {
     "flow": "hue is the way it moves, red rightward; ",
@@ -32,30 +35,62 @@ MEANING = {
 }
 
 
-def report(store: Path, output: Path, looks: Mapping[str, Look], faces: bool = False) -> int:
-    """Write the page of a store, for its owner alone; returns its bytes.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was written: its size in bytes, and whether it shows a face."""
+
+    size: int
+    private: bool
+
+
+def report(store: Path, output: Path, looks: Mapping[str, Look], faces: bool = False) -> Page:
+    """Write the page of a store, for its owner alone; a page of ours that is there is replaced.
 
     Parameters
     ----------
     looks : by sample_id, of the clips that were looked at; there may be none
-    faces : draw features in which people can be recognised too; the page says it is private
+    faces : draw features in which people can be recognised too; if there are any, the page says
+        that it is private
 
     Raises
     ------
     MerError
-        If there is no such store; exit code 4 if it is damaged.
+        If there is no such store; exit code 2 if something else than such a page lies at
+        `output`, 4 if the store is damaged.
     """
+    check_output(output)
     with Store(store) as opened:
         people = facts.people_in(opened)
+        private = faces and bool(people or any(seen.pictures for seen in looks.values()))
         shown = exhibits(opened, set() if faces else people)
         page = _render(
-            private=faces,
+            private=private,
             title=f"{store.parent.name}/{store.name}",
             **_of_store(opened, people),
             **_of_samples(opened, shown, looks),
         ).encode()
     write_durably(output, page)
-    return len(page)
+    return Page(len(page), private)
+
+
+def check_output(path: Path) -> None:
+    """Refuse to write over what is no page of ours: it cannot be made again.
+
+    Raises
+    ------
+    MerError
+        Exit code 2.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if MADE_HERE not in head:
+        raise MerError(
+            f"{path}: is there already, and is no report of merkit's",
+            "choose another name with -o",
+            USAGE,
+        )
 
 
 def _of_store(store: Store, people: set[str]) -> dict[str, Any]:
@@ -65,6 +100,7 @@ def _of_store(store: Store, people: set[str]) -> dict[str, Any]:
         "tables": facts.tables(store, rows, people),
         "failures": facts.failed(store),
         "made": facts.made(store),
+        "recipe": facts.recipe(store),
     }
 
 
@@ -99,6 +135,8 @@ def _of_samples(
         "plotted": _plotted(store) if any(seen and seen.head for seen in looked) else None,
         "measures": names,
         "outlier": f"{OUTLIER:g}",
+        "fewest": FEWEST,
+        "compared": len(rows) >= FEWEST,
         "cards": [cards[k] for k in order],
         "told": {"measures": names, "samples": told},
     }
@@ -121,16 +159,16 @@ def _pictures(k: int, shown: Sequence[Exhibit], seen: Look | None) -> list[dict[
 def _measured(
     k: int, measures: Sequence[Measure], distances: Sequence[Array]
 ) -> list[tuple[str, str, str, bool]]:
-    """Name, value, distance and whether that is far, of what was measured on a sample."""
+    """Name, value, distance if it is known, whether that is far, of each measure of a sample."""
     return [
         (
             one.name,
             f"{one.values[k]:.3g}" + ("" if one.unit == "1" else f" {one.unit}"),
-            f"{far[k].round(1) + 0.0:+.1f}".replace("-", "−"),  # no −0.0
+            f"{far[k].round(1) + 0.0:+.1f}".replace("-", "−") if np.isfinite(far[k]) else "",
             bool(abs(far[k]) >= OUTLIER),
         )
         for one, far in zip(measures, distances, strict=True)
-        if np.isfinite(far[k])
+        if np.isfinite(one.values[k])
     ]
 
 

@@ -3,7 +3,7 @@
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipeline.forecast import Cost
 from pipeline.ledger import NONE, Failure, Tolerance, write_ledger
 from pipeline.machine import COMPUTING, numerics
 from pipeline.plan import Plan, plan
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, names
 from pipeline.scan import Scan
 from pipeline.why import reasons, recall, remember
 
@@ -57,6 +57,7 @@ def make_store(
     engine: Engine,
     model: Path | None = None,
     asked: str | None = None,
+    copies: Sequence[Mapping[str, str]] = (),
     tolerance: Tolerance | None = None,
     strict: bool = False,
     why: bool = False,
@@ -66,6 +67,7 @@ def make_store(
     Parameters
     ----------
     asked : tells later readers what was run, without paths; by default the dataset's name
+    copies : where the clips lie, for the cache alone to remember
     tolerance : how many samples may fail before nothing is published; None for any number
     strict : publish only if no sample failed and one class of machines computed all
     why : say on stderr what has changed since the last run, before anything is computed
@@ -92,7 +94,7 @@ def make_store(
     report.samples = len(kept)
     write_ledger(store, report.failures)
     if report.computed or there != set(kept):
-        remember(store, ready, cache)
+        remember(store, ready, cache, copies)
     report.refused = _refused(report, NONE if strict else tolerance)
     if not kept or report.refused or there == set(kept):
         return report
@@ -217,8 +219,9 @@ def _column(name: str, recipe: Recipe) -> Column:
 
 def _provenance(asked: str, recipe: Recipe, report: Report) -> dict[str, Any]:
     """What a reader may ask in ten years. No time, host or path: the same run, the same bytes."""
+    typed = recipe.name if recipe.name in names() else f"{recipe.name}.toml"
     return {
-        "command": f"mer-features run {asked} --recipe {recipe.name}",
+        "command": f"mer-features run {asked} --recipe {typed}",
         "counts": {"samples": report.samples, "failures": len(report.failures)},
         "notes": report.notes,
         "numerics": report.numerics,

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from features.console import plural
+
 if TYPE_CHECKING:
     from features.protocol import Protocol
     from pipeline.doctor import Diagnosis
@@ -71,7 +73,8 @@ def sentence(report: "Report") -> str:
         return f"{report.store}: not made"
     state = "published" if report.published else "up to date, nothing to do"
     failed = f", {len(report.failures)} failed" if report.failures else ""
-    return f"{report.store}: {state}; {report.samples} samples, {report.computed} computed{failed}"
+    samples = plural(report.samples, "sample")
+    return f"{report.store}: {state}; {samples}, {report.computed} computed{failed}"
 
 
 def expected(forecast: "Forecast") -> Iterator[str]:
@@ -166,7 +169,8 @@ def protocols() -> list[tuple[str, str]]:
 
 def diagnosis(found: "Diagnosis") -> Iterator[str]:
     """What the doctor found."""
-    yield f"{found.dataset}: {found.samples} samples of {found.subjects} subjects can be used"
+    samples, subjects = plural(found.samples, "sample"), plural(found.subjects, "subject")
+    yield f"{found.dataset}: {samples} of {subjects} can be used"
     for title, counts in (
         ("frames a second", found.fps), ("emotion", found.emotions), ("apex", found.apex_sources),
     ):  # fmt: skip

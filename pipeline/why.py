@@ -26,9 +26,11 @@ def remembered_at(store: Path, cache: Cache) -> Path:
     return cache.root / "runs" / f"{digest(str(store.resolve()).encode())}.json"
 
 
-def remember(store: Path, plan: Plan, cache: Cache) -> None:
-    """Write down what a store follows from."""
-    where = {"store": str(store.resolve()), "key": plan.key()}
+def remember(
+    store: Path, plan: Plan, cache: Cache, copies: Sequence[Mapping[str, str]] = ()
+) -> None:
+    """Write down what a store follows from, and where its clips lie."""
+    where = {"store": str(store.resolve()), "key": plan.key(), "copies": list(copies)}
     told = {**where, **_account(plan), "shards": plan.shards()}
     write_durably(remembered_at(store, cache), json.dumps(told).encode())
 

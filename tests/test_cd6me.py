@@ -210,7 +210,7 @@ def test_samples_that_all_show_the_same_teach_nothing_and_are_refused(tmp_path):
     store = unit_store(tmp_path / "none.h5", made)
     done = mer_train("--features", store, *SHORT, "-o", tmp_path / "run")
     assert done.exit_code == 1
-    assert "1 labels among the 9 labelled samples (none)" in done.stderr
+    assert "1 label among the 9 labelled samples (none)" in done.stderr
     assert "action_units column" in done.stderr
 
 

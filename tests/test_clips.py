@@ -8,7 +8,16 @@ import pytest
 from PIL import Image
 
 from features.base import digest, file_digest
-from pipeline.clips import ClipConfig, check_whole, decode, find, read_images, read_video, window
+from pipeline.clips import (
+    ClipConfig,
+    check_whole,
+    decode,
+    find,
+    marks,
+    read_images,
+    read_video,
+    window,
+)
 from pipeline.errors import SampleError
 from pipeline.manifest import Sample
 from tests.movies import cut_in_half, write_images, write_video
@@ -46,10 +55,30 @@ def test_a_hole_is_named_with_what_there_is(tmp_path):
     write_images(tmp_path / "c", pictures(9))
     (tmp_path / "c" / "img4.png").unlink()
     with pytest.raises(
-        SampleError, match=r"frame 4 is missing of 3 … 8; the folder holds 1 … 9"
+        SampleError, match=r"c: frame 4 is missing between onset 3 and offset 8; with"
     ) as caught:
         find(tmp_path, SAMPLE)
     assert caught.value.code == "missing_frame"
+    assert "missing_frames = nearest" in caught.value.message
+    (tmp_path / "c" / "img6.png").unlink()
+    with pytest.raises(SampleError, match=r"frame 4 is missing and 1 more between onset 3"):
+        find(tmp_path, SAMPLE)
+    there = find(tmp_path, replace(SAMPLE, missing_frames="nearest"))
+    assert list(there.files) == [3, 5, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"offset": 11}, "offset 11: the folder holds frames 2 … 9"),
+        ({"apex": 10, "offset": 11}, "apex 10, offset 11: the folder holds frames 2 … 9"),
+        ({"onset": 1}, "onset 1: the folder holds frames 2 … 9"),
+    ],
+)
+def test_a_column_that_points_beyond_a_folder_is_named(tmp_path, changes, words):
+    write_images(tmp_path / "c", pictures(8), first=2)
+    with pytest.raises(SampleError, match=f"'c: {words}'"):
+        find(tmp_path, replace(SAMPLE, **changes))
 
 
 @pytest.mark.parametrize(
@@ -218,8 +247,11 @@ def test_a_video_of_a_phone_held_upright_is_seen_upright(tmp_path):
 
 def test_a_frame_beyond_the_end_of_a_video_is_named(tmp_path):
     path = write_video(tmp_path / "v.avi", pictures(12))
-    with pytest.raises(SampleError, match=r"frame 13 is missing; the video holds 1 … 12"):
+    with pytest.raises(SampleError, match=r"v.avi: frame 13: the video holds frames 1 … 12"):
         list(video(path, 1, (1, 13)))
+    named = marks(replace(SAMPLE, onset=2, apex=4, offset=300))
+    with pytest.raises(SampleError, match=r"v.avi: offset 300: the video holds frames 1 … 12"):
+        list(read_video(path, file_digest(path), 1, range(2, 301), named=named))
 
 
 def test_a_look_at_the_first_frame_does_not_read_the_whole_video(tmp_path):

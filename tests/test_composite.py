@@ -54,7 +54,7 @@ def test_a_protocol_takes_its_samples_and_says_what_is_short(sheets, demo_root, 
     with Store(path) as store:
         assert list(store.index["emotion"]).count("others") == 0
         assert len(store) == 6
-        asked = "mer-features run casme2 samm --protocol megc2019 --recipe flow"
+        asked = "mer-features run casme2.csv samm.csv --protocol megc2019 --recipe flow"
         assert store.provenance["command"] == asked
 
     fit = ["--features", str(path), "--protocol", "megc2019", "-o", str(tmp_path / "run")]

@@ -32,6 +32,7 @@ def test_a_manifest_is_named_after_its_file_or_its_folder(tmp_path):
     (sample,) = one.dataset.read(one.root).samples
     assert (sample.dataset, sample.sample_id) == ("own", "own_1_a_1")
     assert other.dataset.read(other.root).samples[0].dataset == "nir"
+    assert (one.asked, other.asked) == ("own/manifest.csv", "nir.csv")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,7 @@ def test_a_manifest_is_named_after_its_file_or_its_folder(tmp_path):
         (["samm"], ["demo=/data"], "not among the datasets"),
         (["samm", "samm"], [], "named twice"),
         (["sam"], [], "no dataset 'sam'; did you mean 'samm'"),
+        (["mine"], [], "no dataset 'mine'$"),
     ],
 )
 def test_a_root_or_name_that_means_nothing_is_refused(datasets, roots, words):

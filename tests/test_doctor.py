@@ -3,6 +3,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -12,7 +13,7 @@ from pipeline.copies import Copy
 from pipeline.datasets import demo
 from pipeline.manifest import BadRow, Manifest
 from pipeline.scan import scan
-from tests.movies import cut_in_half
+from tests.movies import cut_in_half, write_video
 
 
 @pytest.fixture
@@ -86,6 +87,20 @@ def test_a_frame_that_is_whole_and_yet_no_picture_is_found_by_decoding(root, eng
     (failure,) = examine(manifest, root, engine).unusable
     assert (failure.sample_id, failure.stage) == (manifest.samples[4].sample_id, "decode")
     assert path.name in failure.message
+
+
+def test_a_video_that_is_shorter_than_it_says_or_than_its_row_is_found_by_decoding(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
+    cut_in_half(write_video(tmp_path / "cut.avi", noise))
+    write_video(tmp_path / "smile.avi", noise)
+    rows = ["good,p1,smile.avi,1,30,100", "long,p2,smile.avi,1,300,100", "cut,p3,cut.avi,1,9,100"]
+    path = tmp_path / "manifest.csv"
+    path.write_text("\n".join(["sample_id,subject,path,onset,offset,fps", *rows]))
+    done = CliRunner().invoke(cli, ["doctor", str(path), "--decode", "--workers", "0"])
+    assert done.exit_code == 3
+    assert "1 sample of 1 subject can be used" in done.stdout
+    assert "apex 150, offset 300: the video holds frames 1 … 30" in done.stdout
+    assert "cut.avi: its header promises 30 frames" in done.stdout
 
 
 def test_the_command_tells_it_in_words_and_in_json_and_ends_with_3(root):

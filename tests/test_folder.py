@@ -4,9 +4,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from features.console import MerError
+from pipeline.cli import cli
 from pipeline.datasets.folder import count_frames, read
 from pipeline.manifest import read_manifest, write_manifest
 
@@ -148,9 +150,9 @@ def test_a_header_that_promises_more_frames_is_not_believed(tmp_path):
     with av.open(str(cut)) as container:
         promised = container.streams.video[0].frames
     assert promised == 20
-    count, fps = count_frames(cut)
-    assert 1 < count < promised
-    assert fps == 30
+    with pytest.raises(ValueError, match=r"its header promises 20 frames, \d+ decode: copy it"):
+        count_frames(cut)
+    assert count_frames(whole) == (20, 30)
 
 
 def test_sound_alone_is_no_clip(tmp_path):
@@ -180,3 +182,51 @@ def test_an_empty_root_shows_what_is_expected(tmp_path):
 def test_a_root_that_is_not_there_is_named(tmp_path):
     with pytest.raises(MerError, match="nowhere: no such folder"):
         read(tmp_path / "nowhere")
+
+
+def manifest(*words: object):
+    return CliRunner().invoke(cli, ["manifest", *map(str, words)])
+
+
+def test_a_draft_that_nobody_changed_is_replaced_when_the_rate_is_known(root):
+    output = root / "manifest.csv"
+    (root / "fps.txt").unlink()
+    first = manifest("folder", "--root", root, "-o", output)
+    assert (first.exit_code, "2 samples, 2 rows left out" in first.stdout) == (3, True)
+    assert "fps.txt in the folder that --root names" in first.stderr
+    (root / "fps.txt").write_text("200")
+    second = manifest("folder", "--root", root, "-o", output)
+    assert (second.exit_code, "4 samples, 0 rows left out" in second.stdout) == (0, True)
+
+
+def test_a_draft_that_was_corrected_is_not_replaced(root):
+    output = root / "manifest.csv"
+    assert manifest("folder", "--root", root, "-o", output).exit_code == 0
+    corrected = output.read_text().replace("midpoint", "sheet", 1)
+    output.write_text(corrected)
+    done = manifest("folder", "--root", root, "-o", output)
+    assert (done.exit_code, "perhaps corrected by hand" in done.stderr) == (2, True)
+    assert output.read_text() == corrected
+    assert manifest("folder", "--root", root, "-o", output, "--force").exit_code == 0
+
+
+def test_without_a_clip_no_manifest_is_written(tmp_path):
+    write_images(tmp_path / "flat", [1, 2, 3])
+    done = manifest("folder", "--root", tmp_path / "flat", "-o", tmp_path / "m.csv")
+    assert done.exit_code == 1
+    assert "put each clip into a folder" in done.stderr
+    assert "m.csv: not written, no sample can be used" in done.stderr
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_folder_in_the_place_of_a_dataset_is_answered_by_what_to_type(root):
+    output = root / "manifest.csv"
+    wrong = manifest(root, "-o", output)
+    typed = f"mer-features manifest folder --root {root} -o {output}"
+    assert (wrong.exit_code, f"no dataset '{root}': it is a folder" in wrong.stderr) == (2, True)
+    assert typed in wrong.stderr
+    besides = manifest("folder", root, "-o", output)
+    assert (besides.exit_code, typed in besides.stderr) == (2, True)
+    assert manifest("folder", "--root", root, "-o", output).exit_code == 0
+    again = CliRunner().invoke(cli, ["doctor", str(root)])
+    assert (again.exit_code, f"give its manifest: {output}" in again.stderr) == (2, True)

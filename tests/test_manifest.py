@@ -194,6 +194,30 @@ def test_a_file_that_is_no_manifest_is_refused_with_a_remedy(read, text, cause, 
     assert remedy in error.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("own", "meant"),
+    [
+        ("emotoin", "emotion"),
+        ("Emotions", "emotion"),
+        ("Action Units", "action_units"),
+        ("apex source", "apex_source"),
+        ("missing-frames", "missing_frames"),
+        ("dataset_", "dataset"),
+    ],
+)
+def test_a_mistyped_column_is_refused_and_the_one_that_was_meant_named(read, own, meant):
+    with pytest.raises(MerError, match=f"unknown column .*, did you mean {meant}\\?") as error:
+        read(f"subject,path,onset,offset,fps,{own}\ns1,c1,1,9,25,x\n")
+    assert f"rename it {meant}" in error.value.remedy
+
+
+def test_columns_of_ones_own_are_left_alone(read):
+    own = "emotion,emotion2,emotional,age,camera,subject_id,onset_ms,comment,valence"
+    manifest = read(f"subject,path,onset,offset,fps,{own}\ns1,c1,1,9,25,joy,a,b,c,d,e,f,g,h\n")
+    (sample,) = manifest.samples
+    assert (sample.emotion, sample.note, manifest.bad) == ("joy", "", ())
+
+
 def test_a_manifest_that_is_not_there_is_named(tmp_path):
     with pytest.raises(MerError, match=r"nothing\.csv: no such manifest"):
         read_manifest(tmp_path / "nothing.csv")

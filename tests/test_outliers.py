@@ -21,7 +21,7 @@ def test_an_outlier_does_not_hide_itself_nor_another():
 
 
 def test_too_little_is_as_far_as_too_much():
-    values = far([1, 1.1, 1.2, 1.3, 1.4, 0, 2.4])
+    values = far([1, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4, 0, 2.4])
     assert values[-2] == pytest.approx(-values[-1])
 
 
@@ -29,17 +29,25 @@ def test_too_little_is_as_far_as_too_much():
     ("unit", "step"), [("px", 0.001), ("px/px", 0.0001), ("grey levels", 0.1), ("1", 0.001)]
 )
 def test_samples_that_are_alike_but_for_noise_make_no_outlier(unit, step):
-    values = far([0.5, 0.5 + step / 90, 0.5 - step / 80, 0.5 + step / 70, 0.5 + step], unit)
+    near = [0.5 + sign * step / k for k in (90, 80, 70) for sign in (1, -1)]
+    values = far([0.5, *near, 0.5 + step], unit)
     assert np.abs(values).max() < 1
 
 
 def test_nothing_but_zeros_makes_no_outlier():
-    assert far([0, 0, 0], "1").tolist() == [0, 0, 0]
+    assert far([0] * 8, "1").tolist() == [0] * 8
+
+
+def test_of_fewer_than_eight_values_nobody_is_far_from_the_others():
+    assert np.isnan(far([1, 2])).all()
+    assert np.isnan(far([1, 2, 3, 4, 5, 6, 90, np.nan])).all()
+    assert far([1, 2, 3, 4, 5, 6, 7, 90])[-1] > 5
 
 
 def test_what_was_not_measured_is_not_told_and_moves_no_other():
-    values = far([1, 2, np.nan, 3])
-    assert values[[0, 1, 3]].tolist() == far([1, 2, 3]).tolist()
+    known = list(range(1, 10))
+    values = far([*known[:2], np.nan, *known[2:]])
+    assert np.delete(values, 2).tolist() == far(known).tolist()
     assert np.isnan(values[2])
     assert np.isnan(far([np.nan, np.nan])).all()
 

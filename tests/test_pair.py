@@ -139,6 +139,7 @@ def test_without_crop_a_picture_keeps_its_size_and_needs_no_face(images, tmp_pat
         (["-o", "flow.mat"], "flow.mat: no such kind of output"),
         (["-o", "flow"], "flow: no such kind of output"),
         (["-o", __file__], "is there already"),
+        (["--feature", "flaw", "-o", __file__], "no feature 'flaw'; did you mean 'flow'?"),
         (["--feature", "polar", "-o", "p.flo"], "polar is (2, 80, 96) in px, rad: .flo holds"),
         (["--feature", "strain", "-o", "s.flo"], "strain is (1, 80, 96) in px/px: .flo holds"),
     ],

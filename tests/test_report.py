@@ -1,8 +1,10 @@
 """The page of a store: what it shows, what it keeps to itself, and what it cannot be made to do."""
 
+import html
 import json
 import re
 import shutil
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -117,7 +119,10 @@ def test_a_store_alone_is_enough_and_nothing_is_fetched(two_datasets):
 def test_the_terminal_tells_why_there_are_no_curves_and_how_large_the_page_is(two_datasets):
     output = two_datasets.with_suffix(".html")
     done = mer("report", two_datasets, "-o", output)
-    assert "no curves of motion: no dataset 'made'" in done.stderr
+    why = "no curves of motion: dataset 'made' is none that is known by name"
+    assert why in done.stderr
+    assert "did you mean" not in done.stderr
+    assert "  name that manifest: --dataset FOLDER/manifest.csv\n" in done.stderr
     size = output.stat().st_size
     assert done.stdout == f"{output}: 10 samples, 0 clips looked at; {size / 1024:.3g} KiB\n"
 
@@ -194,6 +199,51 @@ def test_faces_come_when_asked_and_the_page_says_that_it_is_private(tmp_path):
     assert (
         "with faces: private" in mer("report", store, "--faces", "-o", tmp_path / "p.html").stdout
     )
+
+
+def test_a_page_on_which_no_face_could_be_drawn_is_not_called_private(two_datasets, tmp_path):
+    done = mer("report", two_datasets, "--faces", "-o", tmp_path / "p.html")
+    assert done.exit_code == 0
+    assert "private" not in done.stdout
+    assert "no face could be drawn: faces are drawn from the clips: --dataset" in done.stderr
+    page = Page((tmp_path / "p.html").read_text())
+    assert "rivate" not in " ".join(page.words)
+
+
+def test_a_page_of_ours_is_replaced_and_nothing_else_is_written_over(two_datasets, tmp_path):
+    page = tmp_path / "r.html"
+    assert mer("report", two_datasets, "-o", page).exit_code == 0
+    assert mer("report", two_datasets, "-o", page).exit_code == 0
+    page.write_text("<!doctype html>\nmy thesis")
+    done = mer("report", two_datasets, "-o", page)
+    assert (done.exit_code, "is no report of merkit's" in done.stderr) == (2, True)
+    assert page.read_text().endswith("my thesis")
+
+
+def test_of_fewer_than_eight_samples_none_is_called_unlike_the_others(tmp_path):
+    rows = [row(f"s{k}") for k in range(7)]
+    px = {one["sample_id"]: 9 if one["sample_id"] == "s4" else 1 for one in rows}
+    store = reported(tmp_path / "s.h5", rows, {"flow": lambda told: moving(px[told["sample_id"]])})
+    page = page_of(store)
+    words = " ".join(" ".join(page.words).split())
+    assert "is told from 8 samples on: of fewer it says nothing" in words
+    assert "unlike" not in words
+    assert page.names() == [f"s{k}" for k in range(7)]
+    assert "number outlier" not in page.text
+    assert 'flow, mean<td class="number">1 px<td class="number">\n' in page.text
+
+
+def test_a_recipe_is_shown_as_the_file_that_makes_the_same_store(tmp_path):
+    from pipeline import recipe
+
+    own = {"features": ["flow"], "crop": {"size": 64}, "flow": {"tvl1": {"warps": 2}}}
+    told = recipe.parse("own", own, "own")
+    stored = json.loads(told.json())
+    store = reported(tmp_path / "s.h5", [row()], {"flow": lambda _: moving(1)}, recipe=stored)
+    text = page_of(store).text.partition("<pre>")[2].partition("</pre>")[0]
+    assert "[crop]\n" in text
+    shown = recipe.parse("own", tomllib.loads(html.unescape(text)), "page")
+    assert shown.json() == told.json()
 
 
 @pytest.mark.parametrize(("sensitive", "drawn"), [(True, 0), (False, 1)])
@@ -348,6 +398,34 @@ def test_clips_at_hand_are_looked_at_and_faces_stay_away(own):
     assert lost["values"][-3:] == [None, None, None]
 
 
+@pytest.mark.parametrize(
+    "options", [[], ["--root", "manifest.csv"], ["--root", ""]], ids=["none", "manifest", "folder"]
+)
+def test_clips_are_found_where_the_run_had_them_or_their_manifest_is(made, monkeypatch, options):
+    root, cache = made
+    monkeypatch.setenv("MER_CACHE", str(cache))
+    store = next((root / "out").rglob("*.h5"))
+    words = [root / word if word != "--root" else word for word in options]
+    assert page_of(store, *words).curves == 3 * 2
+
+
+def test_a_run_that_nobody_remembers_is_asked_for_by_its_manifest(made, tmp_path):
+    root, _ = made  # the cache is another, as on another machine
+    store = next((root / "out").rglob("*.h5"))
+    done = mer("report", store, "--root", tmp_path, "--faces", "-o", tmp_path / "r.html")
+    assert done.exit_code == 2
+    assert f"dataset '{root.name}' is none that is known by name" in done.stderr
+    assert "--dataset FOLDER/manifest.csv" in done.stderr
+
+
+def test_a_store_of_a_manifest_says_what_to_type_and_holds_no_path(made):
+    root, _ = made
+    store = next((root / "out").rglob("*.h5"))
+    typed = f"mer-features run {root.name}/manifest.csv --recipe flow"
+    assert typed in page_of(store).text
+    assert str(root).encode() not in store.read_bytes()
+
+
 def test_onset_and_apex_come_when_faces_are_asked_for(own):
     page = own("--faces")
     assert len([alt for alt in page.alts if alt.startswith(("onset", "apex"))]) == 4
@@ -374,7 +452,7 @@ def test_a_clip_that_cannot_be_looked_at_comes_first_and_says_why(two_datasets):
 
     looks = {"s5": Look("s5", failure="no face <b>found</b>")}
     output = two_datasets.with_suffix(".html")
-    assert report(two_datasets, output, looks) == output.stat().st_size
+    assert report(two_datasets, output, looks).size == output.stat().st_size
     page = Page(output.read_text())
     assert page.names()[:2] == ["s5", "wild"]
     assert page.told["samples"][0]["score"] is None
@@ -407,6 +485,8 @@ def test_an_imported_store_has_a_page_but_no_clips(demo_root, tmp_path):
         tmp_path / "s.h5", [row()], {"flow": lambda _: moving(1)}, recipe={"imported": True}
     )  # fmt: skip
     assert len(page_of(store).samples) == 1
+    alone = mer("report", store, "-o", store.with_suffix(".html"))
+    assert "was imported, no recipe made it" in alone.stderr
     done = mer("report", store, "--dataset", "demo", "--root", demo_root, "-o", tmp_path / "r.html")
     assert (done.exit_code, "was imported, no recipe made it" in done.stderr) == (1, True)
 

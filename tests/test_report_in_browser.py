@@ -340,7 +340,7 @@ def test_five_hundred_samples_open_in_a_second(browser, tmp_path):
     )  # fmt: skip
     looks = {i: Look(i, *random.random((3, 60)).tolist()) for i in base}
     begun = time.perf_counter()
-    size = report(store, tmp_path / "s.html", looks)
+    size = report(store, tmp_path / "s.html", looks).size
     made = time.perf_counter() - begun
     spent = []
     for _ in range(3):

@@ -39,7 +39,7 @@ def features(manifest, root: Path, store: Path, engine: Engine, using=SMALL) -> 
 
 
 def own_clips(demo_root: Path, root: Path) -> Path:
-    """A folder of somebody's own clips, and its manifest: two that are well, six that are not."""
+    """A folder of somebody's own clips, and its manifest: two that are well, seven that are not."""
     samples = demo.read(demo_root).samples
     rows = []
 
@@ -71,6 +71,7 @@ def own_clips(demo_root: Path, root: Path) -> Path:
     row("f_short", "short.avi", n=10)
     row("g_nowhere", "nowhere")
     row("h_late_apex", "folder", apex=99)
+    row("i_beyond", "video.avi", apex=150, offset=300)
     with (root / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
@@ -85,6 +86,7 @@ REASONS = {
     "f_short": ("read", "short_video", "its header promises"),
     "g_nowhere": ("scan", "missing_file", "no such folder or video"),
     "h_late_apex": ("manifest", "bad_row", "apex 99 lies outside"),
+    "i_beyond": ("read", "missing_frame", "video.avi: apex 150, offset 300: the video"),
 }
 
 
@@ -121,7 +123,7 @@ def test_the_command_ends_with_3_and_one_line_a_sample(demo_root, tmp_path, own_
         assert len(lines) == 1
         assert words in lines[0]
     assert "Traceback" not in done.stderr
-    assert "2 samples, 2 computed, 6 failed" in done.stdout
+    assert "2 samples, 2 computed, 7 failed" in done.stdout
     assert (tmp_path / "out" / "own" / "flow.h5").is_file()
 
 
@@ -165,6 +167,7 @@ def test_a_corrected_label_is_published_without_computing_a_pixel(demo_root, tmp
     assert (report.computed, report.published) == (0, True)
     with Store(tmp_path / "s.h5") as store:
         assert store.index["emotion"][0] == "contempt"
+        assert store.provenance["command"] == "mer-features run own --recipe small.toml"
 
 
 def test_another_setting_recomputes_only_what_follows_from_it(demo_root, tmp_path, engine):

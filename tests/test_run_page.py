@@ -141,6 +141,7 @@ def test_classes_subjects_and_counts_on_the_page_are_those_of_the_results(own, r
         (name, f"{tables.percent(row['accuracy']['mean'])} of {row['n']}") for name, row in wanted
     ]
     assert "36 samples, 4 subjects, 3 classes · 4 folds × 2 seeds, 2 epochs" in own.text
+    assert "drawn from 4 subjects, it means little" in own.text
     assert results["stores"][0]["blake3"] in own.text
     assert "seconds" not in own.text  # they are others each time
 

@@ -11,6 +11,7 @@ from features.console import MerError
 from train.predictions import Predictions, Row, read, write
 from train.report import cli as report
 from train.scores import majority, scores
+from train.tables import intervals
 
 # Person a: three of class x, b: one x and two y. z is a class that nobody shows.
 TRUTH = {"a": "xxx", "b": "xyy"}
@@ -53,6 +54,13 @@ def test_predictions_are_pooled_before_f1_is_taken():
     fold_a, fold_b = (4 / 5 + 0) / 2, (0 + 2 / 4) / 2
     uf1 = scores(table(rows(), classes="xy"))["network"]["UF1"]["mean"]
     assert abs(uf1 - (fold_a + fold_b) / 2) > 0.05
+
+
+def test_intervals_of_fewer_than_five_people_are_said_to_mean_little():
+    told = scores(table(rows()))
+    assert intervals(told).endswith("drawn from 2 subjects, it means little")
+    told["counts"]["subjects"] = 5
+    assert intervals(told).endswith("counts as 0")
 
 
 def test_the_confusion_has_truth_in_rows_and_sums_over_seeds():

@@ -184,7 +184,8 @@ def another_format(path: Path) -> None:
     ("make", "words"),
     [
         (lambda path: None, "no such store"),
-        (lambda path: path.write_bytes(b"hello"), "not readable as HDF5"),
+        (lambda path: path.write_bytes(b"hello"), "no feature store, and no HDF5 file at all"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "not readable as HDF5"),
         (not_a_store, "not a merkit-store"),
         (newer, "schema 99; this merkit reads schemas 1 to 2"),
         (older_than_the_first, "schema 0; this merkit reads schemas 1 to 2"),
@@ -203,6 +204,32 @@ def test_a_newer_store_is_for_a_newer_merkit_and_not_to_be_deleted(tmp_path):
         Store(tmp_path / "s.h5")
     assert caught.value.exit_code == INTEGRITY
     assert caught.value.remedy.startswith("install a newer merkit")
+
+
+@pytest.mark.parametrize("name", ["m.csv", "M.CSV", "page.html", "s.h5"])
+def test_nobody_is_told_to_delete_what_never_was_a_store(tmp_path, name):
+    path = tmp_path / name
+    makers = [lambda path: path.write_text("subject,path\n<html>"), not_a_store, another_format]
+    for make in makers[: 3 if name == "s.h5" else 1]:
+        make(path)
+        with pytest.raises(MerError, match=f"{name}: no feature store") as caught:
+            Store(path)
+        assert caught.value.exit_code == INTEGRITY
+        assert "delete it" not in caught.value.remedy
+        if path.suffix.lower() == ".csv":
+            assert caught.value.remedy == f"make a store of it: mer-features run {path}"
+        else:
+            assert caught.value.remedy.startswith("give a store")
+
+
+@pytest.mark.parametrize("left", [b"", b"\x89HDF\r", b"\x89HDF\r\n\x1a\n" + bytes(99), bytes(99)])
+def test_what_is_left_of_a_store_may_be_deleted_and_made_again(tmp_path, left):
+    path = tmp_path / "s.h5"
+    path.write_bytes(left)
+    with pytest.raises(MerError, match="not readable as HDF5") as caught:
+        Store(path)
+    assert caught.value.exit_code == INTEGRITY
+    assert "delete it and run mer-features again" in caught.value.remedy
 
 
 def test_a_feature_that_is_not_there_is_named_with_those_that_are(tmp_path):

@@ -104,15 +104,43 @@ def test_a_store_without_a_feature_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("samples", "cause"),
     [
-        (rows(subjects=1), "1 subjects among the 9 labelled samples"),
-        (rows(emotions=("surprise",)), "1 emotions among the 12 labelled samples"),
-        (rows(emotions=("",)), "0 subjects among the 0"),
-        ([*rows(), row("nobody", "", "surprise")], "1 samples name no subject, first nobody"),
+        (rows(subjects=1), "1 subject among the 9 labelled samples"),
+        (rows(emotions=("surprise",)), "1 emotion among the 12 labelled samples"),
+        (rows(emotions=("",)), "none of the 12 samples has an emotion"),
+        ([*rows(), row("nobody", "", "surprise")], "1 sample without a subject, first nobody"),
     ],
 )
 def test_samples_that_make_no_folds_are_refused(tmp_path, samples, cause):
     with pytest.raises(MerError, match=cause):
         read([tiny_store(tmp_path / "s.h5", samples)], MODEL, LOSO)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "emotion", "protocol", "cause", "remedy"),
+    [
+        ("mine", "", "loso", "none of the 12 samples has an emotion", "the emotion column"),
+        ("mine", "happiness", "samm-5", "samm-5 counts samples of samm; this store holds mine",
+         "a store of samm, or another --protocol"),
+        ("samm", "boredom", "samm-3", "samm-3 takes none of the 12 samples: by their emotion",
+         "correct the emotion column"),
+        ("samm", "happiness", "megc2018", "megc2018 takes none of the 12 samples: by their",
+         "correct the objective_class column"),
+    ],
+)  # fmt: skip
+def test_what_leaves_no_sample_with_a_label_is_named(
+    tmp_path, dataset, emotion, protocol, cause, remedy
+):
+    made = [{**one, "dataset": dataset} for one in rows(emotions=(emotion,))]
+    with pytest.raises(MerError, match=cause) as refusal:
+        read([tiny_store(tmp_path / "s.h5", made)], MODEL, load_protocol(protocol))
+    assert remedy in refusal.value.remedy
+
+
+def test_stores_without_a_common_sample_are_refused(tmp_path):
+    flow = tiny_store(tmp_path / "flow.h5", rows()[:9], columns=("flow",))
+    strain = tiny_store(tmp_path / "strain.h5", rows()[9:], columns=("strain",))
+    with pytest.raises(MerError, match=r"flow.h5 and .*strain.h5: no sample is in each of them"):
+        read([flow, strain], MODEL, LOSO)
 
 
 def test_a_feature_that_is_no_plane_is_refused(tmp_path):

@@ -18,6 +18,7 @@ from features.console import (
     RimCommand,
     choose,
     examples,
+    plural,
     printable,
     stop_on_sigterm,
 )
@@ -263,7 +264,8 @@ def cli(
     control = ", labels shuffled: a control" if shuffle_labels else ""
     show(results["scores"], f"{model} on {names}, {protocol}{control}")
     if results["left_out"]:
-        click.echo(f"{results['left_out']} samples left out: no emotion, or not in {protocol}")
+        left_out = plural(results["left_out"], "sample")
+        click.echo(f"{left_out} left out: no emotion, or not in {protocol}")
     for difference in results["differences"]:
         click.echo(f"{protocol}: {printable(difference)}", err=True)
     parts = config.validation

@@ -5,7 +5,7 @@ are trained on. Every plane is averaged down by area and divided by a fixed cons
 amplitude is information, and never normalised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from features.base import Array
-from features.console import MerError
+from features.console import MerError, plural
 from features.protocol import Protocol
 from features.store import Store
 from train.labels import encode, several
@@ -66,7 +66,7 @@ def read(paths: Sequence[Path], model: Model, protocol: Protocol) -> Examples:
     ------
     MerError
         If a store is damaged, a feature the model takes is in none or in two, stores disagree on
-        a label, or there are fewer than two subjects or two labels.
+        a label, no sample has a label, or there are fewer than two subjects or two labels.
     """
     with ExitStack() as opened:
         stores = [opened.enter_context(Store(path)) for path in paths]
@@ -80,6 +80,8 @@ def read(paths: Sequence[Path], model: Model, protocol: Protocol) -> Examples:
             object,
         )
         kept = np.flatnonzero(labels != "")
+        if not len(kept):
+            raise unlabelled(paths, index, protocol)
         emotions, subjects = labels[kept], index["subject"][kept]
         group = np.array(
             [f"{d}/{s}" for d, s in zip(index["dataset"][kept], subjects, strict=True)], object
@@ -218,19 +220,47 @@ def check_labels(
     if not all(subjects):
         nameless = sample_id[subjects == ""]
         raise MerError(
-            f"{path}: {len(nameless)} samples name no subject, first {nameless[0]}",
+            f"{path}: {plural(len(nameless), 'sample')} without a subject, first {nameless[0]}",
             "fill in the subject column of the manifest and run mer-features again",
         )
     units = protocol.several_labels
     told = ("label", "action_units", set(labels)) if units else ("emotion", "emotion", set(labels))
     for what, column, found in (("subject", "subject", set(groups)), told):
         if len(found) < 2:
-            names = ", ".join(sorted(found)) or "none"
+            names = ", ".join(sorted(found))
             raise MerError(
-                f"{path}: {len(found)} {what}s among the {len(sample_id)} labelled samples "
-                f"({names}); at least 2 are needed",
+                f"{path}: {plural(len(found), what)} among the "
+                f"{plural(len(sample_id), 'labelled sample')} ({names}); at least 2 are needed",
                 f"give a store of more {what}s, or correct the {column} column of its manifest",
             )
+
+
+def unlabelled(paths: Sequence[Path], index: Mapping[str, Array], protocol: Protocol) -> MerError:
+    """Say why no sample takes part: no emotion, another dataset, or no class of the protocol."""
+    where = " and ".join(map(str, paths))
+    count, held = len(index["sample_id"]), sorted(set(index["dataset"]))
+    if not count:
+        return MerError(f"{where}: no sample is in each of them", "give stores of one dataset")
+    if not protocol.parts:
+        return MerError(
+            f"{where}: none of the {plural(count, 'sample')} has an emotion",
+            "fill in the emotion column of the manifest and run mer-features again",
+        )
+    taken = [name for name in held if name in protocol.parts]
+    if not taken:
+        return MerError(
+            f"{where}: {protocol.name} counts samples of {', '.join(protocol.parts)};"
+            f" this store holds {', '.join(held)}",
+            f"give a store of {' or '.join(protocol.parts)}, or another --protocol:"
+            " loso takes any dataset",
+        )
+    column = protocol.parts[taken[0]].by
+    return MerError(
+        f"{where}: {protocol.name} takes none of the {plural(count, 'sample')}:"
+        f" by their {column} they have none of its classes",
+        f"correct the {column} column of the manifest, or give another --protocol:"
+        " loso takes every emotion",
+    )
 
 
 def check_classes(path: Path, classes: Sequence[str], protocol: Protocol) -> None:

@@ -114,7 +114,7 @@ def table(runs: Sequence[Scored]) -> dict[str, Any]:
         "sources": list(words.notes),
         "chance": ", ".join(map(tables.percent, sorted(chances))),
         "at_chance": kind.at_chance,
-        "intervals": tables.intervals(runs[0].scores["bootstrap"]),
+        "intervals": tables.intervals(runs[0].scores),
         "oracle": any("oracle" in one.scores for one in runs),
         "texts": [
             ("CSV", "table.csv", comma_separated(words) + "\n"),

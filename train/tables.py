@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
+from features.console import plural
 from train.labels import several
 from train.written import Written
 
@@ -15,6 +16,7 @@ WARNING = (
     f"{ORACLE}: every fold at the epoch that is best on its own test subject; "
     "to be set beside published figures chosen so, never a score"
 )
+FEW = 5  # subjects; of fewer, the draws are the same few sets again and again
 WIDE = 240  # a file has no edge to wrap at
 
 
@@ -25,7 +27,7 @@ def show(scores: Mapping[str, Any], title: str) -> None:
         tables.insert(1, per_dataset(scores))
     units = several(scores["classes"])
     tables.append(decisions(scores) if units else confusion(scores))
-    out(title, *tables, basis(scores["counts"], what(scores)), intervals(scores["bootstrap"]))
+    out(title, *tables, basis(scores["counts"], what(scores)), intervals(scores))
     if unseen := [
         name for name in scores["classes"] if units and not scores["per_class"][name]["n"]
     ]:
@@ -175,16 +177,19 @@ def basis(counts: Mapping[str, Any], what: str = "classes") -> str:
     """Say in one line what the figures rest on."""
     epochs = ", ".join(map(str, counts["epochs"]))
     return (
-        f"{counts['samples']} samples, {counts['subjects']} subjects, {counts['classes']} {what}"
-        f" · {counts['folds']} folds × {counts['seeds']} seeds, {epochs} epochs"
+        f"{plural(counts['samples'], 'sample')}, {plural(counts['subjects'], 'subject')},"
+        f" {counts['classes']} {what}"
+        f" · {plural(counts['folds'], 'fold')} × {plural(counts['seeds'], 'seed')}, {epochs} epochs"
     )
 
 
-def intervals(bootstrap: Mapping[str, Any]) -> str:
-    """Say in one line what the intervals are."""
+def intervals(scores: Mapping[str, Any]) -> str:
+    """Say in one line what the intervals are, and of how few people if they are few."""
+    bootstrap, subjects = scores["bootstrap"], scores["counts"]["subjects"]
+    few = f"; drawn from {plural(subjects, 'subject')}, it means little"
     return (
         f"95 %: {bootstrap['draws']} draws of {bootstrap['over']} with replacement, "
-        "all seeds together; a class not drawn counts as 0"
+        f"all seeds together; a class not drawn counts as 0{few if subjects < FEW else ''}"
     )
 
 

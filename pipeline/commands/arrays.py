@@ -14,6 +14,7 @@ from features.console import (
     Choice,
     MerError,
     examples,
+    plural,
     printable,
     stop_on_sigterm,
 )
@@ -73,12 +74,12 @@ def pair(
     from pipeline.pair import pair as compute
     from pipeline.pair import recipe_for
 
+    using = recipe_for(feature, recipe_name)
     outputs = [output] if shown is None else [output, shown]
     if not force:
         refuse_to_replace(*outputs)
     if shown is not None and shown.suffix.lower() != ".png":
         raise MerError(f"{shown}: a picture is a PNG", "end its name in .png", USAGE)
-    using = recipe_for(feature, recipe_name)
     if landmark_model is not None:
         using = recipe.with_model(using, model_digest(landmark_model))
     answer = compute((onset, apex), feature, using, crop, outputs, landmark_model)
@@ -159,8 +160,6 @@ def import_(
     files = {name: Path(path) for name, path in arrays.items()}
     request = bring.Request(index, files, units, axes, dataset, faces, dtype)
     done = bring.bring(request, output, max_failed, force)
-    for remark in done.remarks:
-        click.echo(printable(remark), err=True)
     for failure in done.failures:
         click.echo(printable(told.failure(failure)), err=True)
     if as_json:
@@ -175,6 +174,6 @@ def import_(
     if not as_json:
         state = "published" if done.published else "up to date, nothing to do"
         failed = f", {len(done.failures)} failed" if done.failures else ""
-        click.echo(f"{output}: {state}; {done.samples} samples{failed}")
+        click.echo(f"{output}: {state}; {plural(done.samples, 'sample')}{failed}")
     if done.failures:
         sys.exit(SOME_FAILED)

@@ -13,6 +13,7 @@ from features.console import (
     USAGE,
     MerError,
     examples,
+    plural,
     printable,
 )
 from pipeline.commands.options import (
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    context_settings={"allow_extra_args": True},  # to be answered by a hint
     epilog=examples(
         "mer-features manifest samm --root /data/SAMM -o samm.csv",
         "mer-features manifest folder --root clips -o clips/manifest.csv",
-    )
+    ),
 )
 @one_dataset
 @one_root
@@ -40,28 +42,49 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a manifest that is there.")
 @json_option
-def manifest(dataset: str, root: str | None, output: Path, force: bool, as_json: bool) -> None:
+@click.pass_context
+def manifest(
+    context: click.Context,
+    dataset: str,
+    root: str | None,
+    output: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Write DATASET's manifest, a row a sample, to be looked at and corrected.
 
     For clips of your own, DATASET is `folder`: every folder of images and every video below
-    --root is a clip.
+    --root is a clip. A manifest that is there is replaced if nobody has changed a row of it.
     """
     from pipeline import copies
     from pipeline.engine import Engine
-    from pipeline.manifest import write_manifest
+    from pipeline.manifest import is_draft, loses_nothing, write_manifest
 
-    if output.exists() and not force:
+    if context.args:
         raise MerError(
-            f"{output}: is there already, perhaps corrected by hand",
-            "choose another name, or replace it with --force",
+            f"{context.args[0]}: one word too many after {dataset}",
+            f"a folder is given with --root: mer-features manifest {dataset}"
+            f" --root {context.args[0]} -o {output}",
             USAGE,
         )
+    there = MerError(
+        f"{output}: is there already, perhaps corrected by hand",
+        "choose another name, or replace it with --force",
+        USAGE,
+    )
+    guarded = output.exists() and not force
+    if guarded and not is_draft(output):
+        raise there
     (copy,) = copies.find([dataset], [root] if root else [])
     with Engine() as engine:
         found = copy.manifest(engine)
-    write_manifest(found.samples, output)
     for row in (*found.bad, *found.remarks):
         click.echo(f"{printable(row.sample_id)}: {printable(row.reason)}", err=True)
+    if not found.samples:
+        raise MerError(f"{output}: not written, no sample can be used", "mend what is named above")
+    if guarded and not loses_nothing(output, found.samples):
+        raise there
+    write_manifest(found.samples, output)
     if as_json:
         rows = {
             "left_out": list(map(asdict, found.bad)),
@@ -69,7 +92,8 @@ def manifest(dataset: str, root: str | None, output: Path, force: bool, as_json:
         }
         click.echo(json.dumps({"manifest": str(output), "samples": len(found.samples), **rows}))
     else:
-        click.echo(f"{output}: {len(found.samples)} samples, {len(found.bad)} rows left out")
+        left_out = plural(len(found.bad), "row")
+        click.echo(f"{output}: {plural(len(found.samples), 'sample')}, {left_out} left out")
     if found.bad:
         sys.exit(SOME_FAILED)
 

@@ -81,7 +81,7 @@ def run(
     After a --dry-run it says beforehand what was predicted, and at its end what it took.
     """
     from features import protocol as protocols
-    from pipeline import cache, copies, recipe, told
+    from pipeline import cache, copies, origin, recipe, told
     from pipeline.engine import Engine
     from pipeline.manifest import taking_part
     from pipeline.run import make_store
@@ -95,7 +95,7 @@ def run(
     copies.refuse_inside(found, out)
     rule = protocols.load(protocol or protocols.ALL)
     name = protocol or "+".join(sorted(copy.name for copy in found))
-    asked = " ".join(copy.name for copy in found) + (f" --protocol {protocol}" if protocol else "")
+    asked = " ".join(copy.asked for copy in found) + (f" --protocol {protocol}" if protocol else "")
     stores = {out / name / f"{one.name}.h5": one for one in wanted}
     where = cache.Cache(cache.folder())
     with Engine(workers, scheduler) as engine:
@@ -116,7 +116,7 @@ def run(
         reports = [
             make_store(
                 name, scanned, one, store, where, engine, landmark_model, asked,
-                tolerance=max_failed, strict=strict, why=why,
+                origin.told(found), tolerance=max_failed, strict=strict, why=why,
             )
             for store, one in stores.items()
         ]  # fmt: skip

@@ -14,6 +14,7 @@ from features.console import (
     Choice,
     MerError,
     examples,
+    plural,
     printable,
     stop_on_sigterm,
 )
@@ -119,13 +120,13 @@ def migrate(old: Path, output: Path, as_json: bool) -> None:
     "--dataset",
     "datasets",
     multiple=True,
-    help="Look at its clips too.  [default: as the store says, if at hand]",
+    help="Look at its clips too: a NAME or a manifest.  [default: where its last run had them]",
 )
 @click.option("--root", "roots", multiple=True, help=ROOT_HELP + "  Of several: --root NAME=DIR.")
 @click.option("--faces", is_flag=True, help="Show faces too. The page is then private.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-    help="The page to write.",
+    help="The page to write; one that is there is replaced, another file is not.",
 )  # fmt: skip
 @workers_option
 @landmark_model_option
@@ -147,9 +148,11 @@ def report(
     """
     from features.store import Store
     from pipeline.facts import size
+    from pipeline.report import check_output
     from pipeline.report import report as write
 
     stop_on_sigterm()
+    check_output(output)
     with Store(store) as opened:
         samples = len(opened)
     looks: dict[str, Look] = {}
@@ -159,14 +162,18 @@ def report(
         if datasets or roots:
             raise
         click.echo(printable(f"no curves of motion: {error.cause}"), err=True)
-    written = write(store, output, looks, faces)
+        click.echo(printable(f"  {error.remedy}"), err=True)
+    page = write(store, output, looks, faces)
     if as_json:
         facts = {"page": str(output), "samples": samples, "clips_looked_at": len(looks)}
-        click.echo(json.dumps({**facts, "bytes": written, "private": faces}))
-        return
-    told = f"{samples} samples, {len(looks)} clips looked at"
-    private = ", with faces: private" if faces else ""
-    click.echo(f"{output}: {told}; {size(written)}{private}")
+        click.echo(json.dumps({**facts, "bytes": page.size, "private": page.private}))
+    else:
+        told = f"{plural(samples, 'sample')}, {plural(len(looks), 'clip')} looked at"
+        private = ", with faces: private" if page.private else ""
+        click.echo(f"{output}: {told}; {size(page.size)}{private}")
+    if faces and not page.private:
+        needed = "faces are drawn from the clips: --dataset FOLDER/manifest.csv, or NAME --root DIR"
+        click.echo(f"no face could be drawn: {needed}", err=True)
 
 
 def _looks(
@@ -179,17 +186,15 @@ def _looks(
 ) -> dict[str, "Look"]:
     """Looks at a store's clips, if its dataset is at hand; none is made that nobody named."""
     from features.store import Store
-    from pipeline import cache, copies
+    from pipeline import cache, origin
     from pipeline.engine import Engine
     from pipeline.look import look_through
     from pipeline.scan import Scan, scan
+    from pipeline.why import recall
 
     with Store(store) as opened, Engine(workers) as engine:
-        named = datasets or sorted(set(opened.index["dataset"]))
         scanned, where = Scan(), cache.Cache(cache.folder())
-        for copy in copies.find(named, roots):
-            if not datasets and not copy.root.is_dir():
-                raise MerError(f"{copy.root}: no such folder", "name the dataset's with --root")
+        for copy in origin.of_store(opened, datasets, roots, recall(store, where)):
             scanned.join(scan(copy.manifest(engine), copy.root, where.root))
         return look_through(opened, scanned, where, engine, faces, landmark_model)
 

@@ -67,7 +67,8 @@ def count_frames(path: Path) -> tuple[int, float]:
     Raises
     ------
     ValueError
-        If the file is no video, stops decoding half way, or states no rate.
+        If the file is no video, stops decoding half way or before its header says, or states no
+        rate.
     """
     import av
 
@@ -80,11 +81,13 @@ def count_frames(path: Path) -> tuple[int, float]:
                 raise ValueError("holds no video stream")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            rate = stream.average_rate
+            rate, promised = stream.average_rate, stream.frames
             for _ in container.decode(stream):
                 count += 1
     except av.FFmpegError as error:
         raise ValueError(f"stops decoding after {count} frames ({error.strerror})") from error
+    if count < promised:  # a run refuses it too: its frame numbers cannot be trusted
+        raise ValueError(f"its header promises {promised} frames, {count} decode: copy it again")
     if not rate:
         raise ValueError("its header states no frames per second")
     return count, float(rate)
@@ -98,7 +101,8 @@ def _images(root: Path, path: str, dataset: str, rate: float | None) -> Sample:
         raise ValueError("no image has a number in its name")
     fps = _rate_in(path) or rate
     if fps is None:
-        raise ValueError(f"frames per second are unknown: put the number into {RATE} in the root")
+        place = f"{RATE} in the folder that --root names"  # a store may keep this, and no path
+        raise ValueError(f"frames per second are unknown: put the number into {place}")
     return _draft(path, dataset, numbers[0], numbers[-1], fps)
 
 

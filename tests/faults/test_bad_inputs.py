@@ -195,7 +195,11 @@ BAD: dict[str, Bad] = {
         "'img3.png' leaves the root",
         made(lambda p: p.symlink_to(outside(p) / "img3.png")),
     ),
-    "hole": Bad(NO_FRAME, "frame 3 is missing of 1 … 4", lambda c: (c / "img3.png").unlink()),
+    "hole": Bad(
+        NO_FRAME,
+        "frame 3 is missing between onset 1 and offset 4",
+        lambda c: (c / "img3.png").unlink(),
+    ),
     "one_number_twice": Bad(
         "scan: bad_path",
         "the number 3: img03.png and img3.png",
@@ -243,7 +247,7 @@ BAD: dict[str, Bad] = {
     "cut_video": of_movie("v.avi", cut_in_half, "read: short_video", "v.avi: its header promises"),
     "cut_mp4": of_movie("v.mp4", cut_in_half, "read: undecodable", "v.mp4: not a readable video"),
     "short_video": of_movie(
-        "v.avi", Path.stat, "read: missing_frame", "v.avi: frame 41 is missing", offset=41
+        "v.avi", Path.stat, "read: missing_frame", "v.avi: offset 41: the video holds", offset=41
     ),
     "before_video": of_movie(
         "v.avi", Path.stat, NO_FRAME, "before the video's first frame, 2", first_frame=2
