@@ -63,13 +63,17 @@ class Content:
     provenance: Mapping[str, Any]
 
 
-def publish(path: Path, content: Content, read: Callable[[str, str], Array]) -> None:
+def publish(path: Path, content: Content, read: Callable[[str, str], Array]) -> int:
     """Write a store aside, read it back, then rename it into place.
 
     Parameters
     ----------
     read : (sample_id, feature) -> array
         Called once a sample and feature, so that a store may exceed the memory.
+
+    Returns
+    -------
+    Bytes written.
 
     Raises
     ------
@@ -91,9 +95,11 @@ def publish(path: Path, content: Content, read: Callable[[str, str], Array]) -> 
                 sink.check()  # what the disk said, before what HDF5 made of it
             sink.finish()
         _read_back(partial, path)
+        size = partial.stat().st_size
         partial.chmod(0o400)
         partial.replace(path)
         sync(path.parent)
+        return size
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_space(path, 0) from error

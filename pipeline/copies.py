@@ -31,10 +31,8 @@ class Copy:
 
     @property
     def asked(self) -> str:
-        """What to type for it, as a store may keep it: of a path only what is in its name."""
-        if self.sheet is None:
-            return self.name
-        return f"{self.name}/manifest.csv" if self.sheet.stem == "manifest" else f"{self.name}.csv"
+        """What to type for it, as a store may keep it: no path, and no name of a file."""
+        return self.name if self.sheet is None else "MANIFEST.csv"
 
     def manifest(self, engine: Engine) -> Manifest:
         """Its samples; a dataset that is made here is made first."""

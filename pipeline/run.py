@@ -126,10 +126,9 @@ def make_store(
         provenance=_provenance(asked or dataset, recipe, report),
     )
     with _timed(report.seconds, "publish"):
-        publish(store, content, read)
+        report.cost.store_bytes = publish(store, content, read)
     report.published = True
     report.cost.seconds = sum(report.seconds.values())
-    report.cost.store_bytes = store.stat().st_size
     return report
 
 

@@ -192,8 +192,9 @@ def test_balanced_weights_say_more_units(ran, tmp_path):
         (["--model", "fmanet_lite"], 2, "take another --model"),
     ],
 )
-def test_a_loss_for_one_class_is_refused_before_a_store_is_read(tmp_path, args, code, words):
-    done = mer_train("--features", "none.h5", *SHORT, *args, "-o", tmp_path / "run")
+def test_a_loss_for_one_class_is_refused(tmp_path, args, code, words):
+    store = unit_store(tmp_path / "one.h5", unit_rows(("samm",), clips=3))
+    done = mer_train("--features", store, *SHORT, *args, "-o", tmp_path / "run")
     assert done.exit_code == code
     assert words in done.stderr
 
