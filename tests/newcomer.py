@@ -36,6 +36,7 @@ def shortened(command: str, home: Path) -> str:
     if short.startswith("mer-train --features"):
         short += " --seeds 1 --workers 1 --folds-at-once 1"
         short += "" if "svm_" in short else " --epochs 2"  # an SVM has none
+    short = short.replace(" --workers 8", "")
     local = "--workers" not in short and "--scheduler" not in short
     if short.startswith(("mer-features run", "mer-features report")) and local:
         short += " --workers 0"

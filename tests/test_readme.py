@@ -46,7 +46,7 @@ def test_every_command_runs(home, monkeypatch):
 
 
 def test_the_snippet_reads_a_store_with_h5py_alone(home):
-    assert run("mer-features run demo", home).returncode == 0
+    assert run("mer-features run demo --workers 0", home).returncode == 0
     (snippet,) = written_in("python")
     (home / "snippet.py").write_text(snippet)
     done = run("python snippet.py", home)

@@ -113,7 +113,7 @@ def test_each_broken_clip_is_named_with_its_reason_and_the_others_are_there(
 def test_the_command_ends_with_3_and_one_line_a_sample(demo_root, tmp_path, own_cache):
     manifest = own_clips(demo_root, tmp_path / "own")
     done = subprocess.run(
-        ["mer-features", "run", str(manifest), "--workers", "1", "--max-failed", "80%", "--out",
+        ["mer-features", "run", str(manifest), "--workers", "0", "--max-failed", "80%", "--out",
          str(tmp_path / "out")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

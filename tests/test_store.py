@@ -411,15 +411,15 @@ def test_a_store_larger_than_the_memory_is_written_checked_and_read(tmp_path):
 from features.console import INTEGRITY, NO_SPACE, MerError
 import numpy as np
 plane = np.ones((16, 512, 512), np.float32)  # 8 MiB as float16
-ids = [f"{n:02}" for n in range(50)]
+ids = [f"{n:02}" for n in range(24)]
 with open("/proc/self/statm") as file:
     now = int(file.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 2**27, now + 2**27))
 publish(path, content(ids), lambda sample_id, name: plane)
-assert path.stat().st_size > 50 * 2**23
+assert path.stat().st_size > 24 * 2**23
 with Store(path) as store:
     assert store.verify() == []
-    assert store.read("flow", 49).sum(dtype=float) == plane.size
+    assert store.read("flow", 23).sum(dtype=float) == plane.size
     try:
         store.load("flow")
     except MerError as error:
