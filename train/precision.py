@@ -29,17 +29,23 @@ def check(precision: str, device: str) -> None:
         raise MerError("a CPU has no tf32", remedy, USAGE)
 
 
-@contextmanager
-def products(precision: str) -> Iterator[None]:
-    """Inside, CUDA multiplies as asked, and the same twice; torch's own default is neither.
+def multiply(precision: str) -> None:
+    """Have CUDA multiply as asked, and the same twice; torch's own default is neither.
 
     Left alone, torch rounds convolutions to tf32, and takes whichever way of doing one is fastest
     at the moment.
     """
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = cuda.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark
     cuda.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
     cudnn.deterministic, cudnn.benchmark = True, False
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """Inside, CUDA multiplies as asked; afterwards as before."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = cuda.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark
+    multiply(precision)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
@@ -28,7 +28,7 @@ import torch
 from features.console import MerError
 from train.alone import fit_alone
 from train.oracle import Answer
-from train.precision import products
+from train.precision import multiply, products
 from train.streamed import Clips, Streamed
 from train.tally import Key
 from train.task import Job, Task, units
@@ -166,17 +166,15 @@ def _in_processes(job: Job, left: Sequence[Unit], workers: int) -> Fits:
 
 _job: Job  # set once in each worker: the samples travel once, not with every task
 _inputs: list[Clips]
-_exact: AbstractContextManager[None]  # while this process lives
 
 
 def _start(job: Job, free: SimpleQueue[str]) -> None:
-    global _job, _inputs, _exact
+    global _job, _inputs
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     # Ctrl-C is the parent's to answer. SIGTERM ends a worker at once: what counts is on disk.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
-    _exact = products(job.config.precision)
-    _exact.__enter__()
+    multiply(job.config.precision)
     _job = replace(job, device=free.get())
     _inputs = there(_job)
 
