@@ -10,11 +10,11 @@ one by one  merkit's fits in a row; as in the two below, test subjects are looke
 processes   the same, in processes
 stacked     fits as one stack, in as many processes
 
-Busy: the share of the cores' time, or of the GPU's, that was used.
+Busy: the share of the cores' time, or of the GPU's, that was used. Peak: of the largest process, or
+of the GPU.
 """
 
 import argparse
-import resource
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.busy import busy
+from benchmarks.busy import watched
 from benchmarks.roofline import Cost, best, cost, rates
 from benchmarks.three_streams import ThreeStreams
 from train.config import FitConfig
@@ -138,25 +138,6 @@ def ways(case: Case, asked: argparse.Namespace) -> dict[str, Callable[[], None]]
     return {**found, "stacked": run(stack, asked.workers)}
 
 
-def peak(device: str, workers: bool) -> float:
-    """MiB at most: of this process since `forget`, or of the largest worker so far."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated() / 2**20
-    if workers:
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 2**10
-
-
-def forget(device: str) -> None:
-    """Begin to look for the peak anew."""
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        return
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-
-
 def a_step(case: Case) -> Callable[[], object]:
     """One step of the network on a full batch."""
     network = case.model.build(CLASSES).to(case.job.device).train()
@@ -202,14 +183,13 @@ def table(case: Case, asked: argparse.Namespace) -> Table:
     )
     first = None
     for name, run in ways(case, asked).items():
-        forget(device)
-        seconds, share = busy(run, device, asked.workers)
+        spent = watched(run, device, asked.workers)
+        seconds, share = spent.seconds, spent.share
         print(f"{case.name}, {name}: {seconds:.1f} s", file=sys.stderr)
         first = first or seconds
-        memory = peak(device, "processes" in name or (name == "stacked" and asked.workers > 1))
         found.add_row(name, f"{seconds:.1f}", f"{stepped / seconds:,.0f}",
                       f"{seconds * case.whole / stepped:,.0f} s",
-                      "?" if share is None else f"{share:.0%}", f"{memory:,.0f}",
+                      "?" if share is None else f"{share:.0%}", f"{spent.peak:,.0f}",
                       f"{first / seconds:.2f}")  # fmt: skip
     return found
 

@@ -1,13 +1,15 @@
 """The benchmark of training, at a size for a test."""
 
 import re
+import subprocess
+import sys
 import time
 
 import pytest
 import torch
 
 from benchmarks import first_step, training
-from benchmarks.busy import busy
+from benchmarks.busy import watched
 from benchmarks.roofline import Cost, cost
 
 
@@ -35,17 +37,14 @@ def test_sums_and_bytes_of_a_step_are_counted():
     assert Cost(100, 30).floors(Cost(50, 10)) == (2, 3)
 
 
-def test_a_core_that_sleeps_is_not_busy_and_one_that_counts_is():
-    def count():
-        until = time.process_time() + 0.1
-        while time.process_time() < until:
-            pass
-
-    seconds, share = busy(lambda: time.sleep(0.2), "cpu", 1)
-    assert seconds >= 0.2
-    assert share < 0.5
-    seconds, share = busy(count, "cpu", 2)
-    assert 0.1 <= share * seconds * 2 < 0.2
+def test_a_core_that_sleeps_is_not_busy_and_one_that_counts_is_in_a_child_too():
+    spent = watched(lambda: time.sleep(0.3), "cpu", 1)
+    assert spent.seconds >= 0.3
+    assert spent.share < 0.5
+    count = "import time\nwhile time.process_time() < 0.6: pass"
+    spent = watched(lambda: subprocess.run([sys.executable, "-c", count], check=True), "cpu", 2)
+    assert 0.4 < spent.share * spent.seconds * 2 < 0.9
+    assert spent.peak > 10
 
 
 @pytest.mark.slow

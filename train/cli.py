@@ -22,6 +22,7 @@ from features.console import (
     printable,
     stop_on_sigterm,
 )
+from train import forks
 from train.config import CHANGES, CHOICES
 
 
@@ -228,6 +229,8 @@ def cli(
     runs/.NAME.work/ until the run is whole, and mer-report score reads its predictions so far.
     """
     refuse_mistyped(features, model, protocol, out, force)
+    if workers != 1 and device != "cuda":
+        forks.begin()
     from features.protocol import load as load_protocol
     from train.folds import LOSO
     from train.models.base import load

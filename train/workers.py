@@ -26,6 +26,7 @@ from multiprocessing.queues import SimpleQueue
 import torch
 
 from features.console import MerError
+from train import forks
 from train.alone import fit_alone
 from train.oracle import Answer
 from train.precision import multiply, products
@@ -125,27 +126,16 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def no_signals() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back; processes started inside get neither before they ask for it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _in_processes(job: Job, left: Sequence[Unit], workers: int) -> Fits:
-    # Spawned: a forked torch hangs in its own thread pool.
-    context = multiprocessing.get_context("spawn")
-    free = context.SimpleQueue()
+    how = forks.context()
+    free = how.SimpleQueue()
     for device in devices(job.device, workers):
         free.put(device)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job, free))
+    pool = ProcessPoolExecutor(workers, how, initializer=_start, initargs=(job, free))
     others = set(multiprocessing.active_children())
     started: set[multiprocessing.process.BaseProcess] = set()
     try:
-        with no_signals():  # the workers start here
+        with forks.no_signals():  # the workers start here
             running: dict[Future[list[Answer]], Unit] = {pool.submit(_work, u): u for u in left}
             started = set(multiprocessing.active_children()) - others
         for done in as_completed(running):
