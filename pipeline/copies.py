@@ -31,8 +31,11 @@ class Copy:
 
     @property
     def asked(self) -> str:
-        """What to type for it, as a store may keep it: no path, and no name of a file."""
-        return self.name if self.sheet is None else "MANIFEST.csv"
+        """What to type for it, as a store may keep it: for a manifest the name of its dataset.
+
+        Neither a path nor the name of a file: a store's bytes do not depend on those.
+        """
+        return self.name if self.sheet is None else f"{self.name}.csv"
 
     def manifest(self, engine: Engine) -> Manifest:
         """Its samples; a dataset that is made here is made first."""

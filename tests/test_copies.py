@@ -32,7 +32,7 @@ def test_a_manifest_is_named_after_its_file_or_its_folder(tmp_path):
     (sample,) = one.dataset.read(one.root).samples
     assert (sample.dataset, sample.sample_id) == ("own", "own_1_a_1")
     assert other.dataset.read(other.root).samples[0].dataset == "nir"
-    assert (one.asked, other.asked) == ("own/manifest.csv", "nir.csv")
+    assert (one.asked, other.asked) == ("own.csv", "nir.csv")
 
 
 @pytest.mark.parametrize(
