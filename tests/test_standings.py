@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from features import protocol
+from train import paper
+from train.finished import finished
 from train.measures import MEASURES
 from train.predictions import Predictions, Row, write
 from train.published import everything, published
@@ -92,6 +94,17 @@ def test_runs_of_other_samples_have_a_majority_of_their_own(runs):
     write(runs[1] / "predictions.csv", Predictions(("x", "y"), tuple(fewer)))
     names = [(row[0], row[3]) for row in rows_of(tabulated(*runs, "--format", "md"))[2:]]
     assert names == [("majority", "16"), ("majority", "15"), ("known", "16"), ("own", "15")]
+
+
+def test_the_majority_of_a_control_says_that_its_labels_are_shuffled(runs):
+    flipped = [replace(row, truth="xy"[row.truth == "x"]) for row in table(2).rows]
+    write(runs[1] / "predictions.csv", Predictions(("x", "y"), tuple(flipped)))
+    config = runs[1] / "config.toml"
+    config.write_text(config.read_text() + "shuffle_labels = true\n")
+    names = [row[0] for row in rows_of(tabulated(*runs, "--format", "md"))[2:]]
+    assert names == ["majority", "majority, labels shuffled", "known", "own"]
+    found = paper.lines([paper.scored(finished(run)) for run in runs])
+    assert [one.name for one in found if one.kind == "majority"] == names[:2]
 
 
 def test_csv_reads_back_with_the_sources_in_a_column(runs):

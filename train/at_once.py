@@ -26,7 +26,7 @@ STEPS = 4  # measured, of which the first only warms up
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Decision:
     """How many fits at once, and the reason in words."""
 
     at_once: int
@@ -41,7 +41,7 @@ def told(job: Job, tasks: Sequence[Task], asked: int | None, workers: int) -> in
     return choice.at_once
 
 
-def choose(job: Job, tasks: Sequence[Task], asked: int | None, workers: int = 1) -> Choice:
+def choose(job: Job, tasks: Sequence[Task], asked: int | None, workers: int = 1) -> Decision:
     """Decide for a run; leaves no trace in it.
 
     Parameters
@@ -51,13 +51,13 @@ def choose(job: Job, tasks: Sequence[Task], asked: int | None, workers: int = 1)
     """
     most = min(len(tasks), asked or (ON_CPU if job.device == "cpu" else -(-len(tasks) // workers)))
     if asked == 1:
-        return Choice(1, "as asked")
+        return Decision(1, "as asked")
     if base.load(job.model).solved:
-        return Choice(1, f"{job.model} is solved at once, there are no steps to share")
+        return Decision(1, f"{job.model} is solved at once, there are no steps to share")
     if most == 1:
-        return Choice(1, "there is one")
+        return Decision(1, "there is one")
     if min(len(task.train) for task in tasks) < 2:
-        return Choice(1, "a fold has too few samples to try")
+        return Decision(1, "a fold has too few samples to try")
     with one_thread(), products(job.config.precision):
         return measured(one_step(job), tasks, most, asked, workers)
 
@@ -67,7 +67,9 @@ def one_step(job: Job) -> Job:
     return replace(job, config=replace(job.config, epochs=STEPS), work=None)
 
 
-def measured(job: Job, tasks: Sequence[Task], most: int, asked: int | None, workers: int) -> Choice:
+def measured(
+    job: Job, tasks: Sequence[Task], most: int, asked: int | None, workers: int
+) -> Decision:
     """Try a few steps, each an epoch of one batch, on the training samples."""
     inputs = job.clips()
     few = [replace(task, train=task.train[: job.config.batch_size]) for task in tasks[:most]]
@@ -75,7 +77,7 @@ def measured(job: Job, tasks: Sequence[Task], most: int, asked: int | None, work
     if asked is None and job.device == "cpu":
         alone = seconds_alone(job, inputs, few[0])
         if alone > LONG:
-            return Choice(1, f"a step of one takes {alone * 1e3:.0f} ms, its sums fill a core")
+            return Decision(1, f"a step of one takes {alone * 1e3:.0f} ms, its sums fill a core")
     try:
         if job.device != "cpu":
             return by_memory(job, inputs, few, most, asked, workers)
@@ -84,16 +86,16 @@ def measured(job: Job, tasks: Sequence[Task], most: int, asked: int | None, work
         stacked = seconds_together(job, inputs, few) / len(few)
     except (RuntimeError, ValueError) as problem:  # whatever torch.func makes of a network
         reason = (str(problem).splitlines() or [type(problem).__name__])[0]
-        return Choice(1, f"{job.model} cannot be stacked: {reason}")
+        return Decision(1, f"{job.model} cannot be stacked: {reason}")
     if asked is not None:
-        return Choice(most, "as asked")
+        return Decision(most, "as asked")
     return faster(alone, stacked, most)
 
 
-def faster(alone: float, stacked: float, most: int) -> Choice:
+def faster(alone: float, stacked: float, most: int) -> Decision:
     """Choose by the seconds that a step of one fit takes, alone and as a share of a stack's."""
     told = f"a step of one takes {alone * 1e3:.1f} ms alone, {stacked * 1e3:.1f} ms of a stack's"
-    return Choice(most if alone > GAIN * stacked else 1, told)
+    return Decision(most if alone > GAIN * stacked else 1, told)
 
 
 def by_memory(
@@ -103,7 +105,7 @@ def by_memory(
     most: int,
     asked: int | None,
     workers: int,
-) -> Choice:
+) -> Decision:
     """Choose by the memory that one fit takes on a GPU at its first steps; workers share it."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
@@ -111,10 +113,10 @@ def by_memory(
     one = (torch.cuda.max_memory_allocated() - before) // 2
     torch.cuda.empty_cache()
     if asked is not None:
-        return Choice(most, "as asked")
+        return Decision(most, "as asked")
     free = torch.cuda.mem_get_info()[0] // -(-workers // torch.cuda.device_count())
     told = f"one takes {one / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free"
-    return Choice(that_fit(free, one, most), told)
+    return Decision(that_fit(free, one, most), told)
 
 
 def that_fit(free: int, one: int, wanted: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from train.finished import Finished
 from train.published import everything
 from train.scores import scores
-from train.standings import tested
+from train.standings import constant, tested
 from train.tables import ORACLE, between, percent, spread
 from train.written import Written
 
@@ -66,10 +66,14 @@ def lines(runs: Sequence[Scored]) -> list[Line]:
         if "oracle" in one.scores:
             name = f"{one.run.name}, {ORACLE}"
             found.append(Line("oracle", name, *of, one.scores["oracle"]))
-        majority = Line("majority", "majority", "", protocol, samples, one.scores["majority"])
+        majority = Line(
+            "majority", constant("majority", one.run), "", protocol, samples, one.scores["majority"]
+        )
         majorities.setdefault(tested(one.run.predictions), majority)
         if "always" in one.scores:
-            always = Line("majority", "always", "", protocol, samples, one.scores["always"])
+            always = Line(
+                "majority", constant("always", one.run), "", protocol, samples, one.scores["always"]
+            )
             majorities.setdefault((tested(one.run.predictions), "always"), always)
     wanted = dict.fromkeys(facts(one)[:2] for one in runs)
     return [*cited(wanted), *majorities.values(), *found]

@@ -68,11 +68,16 @@ def standings(runs: Sequence[Finished], measure: str) -> list[dict[str, Any]]:
                 constants.setdefault(
                     (tested(run.predictions), name),
                     {
-                        "run": name, "model": None, **both, "published": [],
+                        "run": constant(name, run), "model": None, **both, "published": [],
                         "ours": found[name][measure], "oracle": None,
                     },
                 )  # fmt: skip
     return [*constants.values(), *rows]
+
+
+def constant(name: str, run: Finished) -> str:
+    """What to call the majority of a run: that of a control has other labels."""
+    return f"{name}, labels shuffled" if run.told.get("shuffle_labels") else name
 
 
 def tested(predictions: Predictions) -> Hashable:
