@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from features.console import MerError
+from features.memory import keep_freed
 from features.progress import follow
 
 # Ctrl-C goes to every process of a terminal; it is the client's to answer, which then closes us.
@@ -262,6 +263,7 @@ def _each(function: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[An
 
 def _called(function: Callable[[Any], Any], item: Any) -> Any:
     """What a function returns or raises."""
+    keep_freed()
     try:
         return function(item)
     except Exception as error:

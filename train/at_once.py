@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 
+from features.memory import keep_freed
 from train.fit import fit, seed_of
 from train.models import base
 from train.precision import products
@@ -58,6 +59,7 @@ def choose(job: Job, tasks: Sequence[Task], asked: int | None, workers: int = 1)
         return Decision(1, "there is one")
     if min(len(task.train) for task in tasks) < 2:
         return Decision(1, "a fold has too few samples to try")
+    keep_freed()  # as where it will be trained
     with one_thread(), products(job.config.precision):
         return measured(one_step(job), tasks, most, asked, workers)
 

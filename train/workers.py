@@ -26,6 +26,7 @@ from multiprocessing.queues import SimpleQueue
 import torch
 
 from features.console import MerError
+from features.memory import keep_freed
 from train import forks
 from train.alone import fit_alone
 from train.oracle import Answer
@@ -91,6 +92,7 @@ def compute(
 
 def _fitted(job: Job, left: Sequence[Unit], workers: int) -> Fits:
     if workers <= 1:
+        keep_freed()
         inputs = there(job)
         with one_thread(), products(job.config.precision):
             for unit in left:
@@ -163,6 +165,7 @@ def _start(job: Job, free: SimpleQueue[str]) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     # Ctrl-C is the parent's to answer. SIGTERM ends a worker at once: what counts is on disk.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    keep_freed()
     torch.set_num_threads(1)
     multiply(job.config.precision)
     _job = replace(job, device=free.get())
