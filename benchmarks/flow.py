@@ -18,6 +18,7 @@ from rich.table import Table
 
 from features.flow import FlowConfig, flow
 from features.light import grey, local_contrast
+from features.memory import keep_freed
 from features.strain import StrainConfig, strain
 from pipeline import synthetic
 from pipeline.align import CropConfig, alignment
@@ -211,6 +212,7 @@ def under_other_light(some: list[Crop]) -> Table:
 
 def main() -> None:
     cv2.setNumThreads(1)
+    keep_freed()  # as in a worker
     console = Console(width=110)
     found = crops()
     for table in frontier(found):

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from features import base
+from features.memory import keep_freed
 
 SIDES = (224, 256)  # px
 FRAMES = 30  # of the clip; its apex is in the middle
@@ -80,6 +81,7 @@ def cost(name: str, side: int) -> float:
 
 def main() -> None:
     cv2.setNumThreads(1)
+    keep_freed()  # as in a worker
     title = f"a clip of {FRAMES} frames, one thread, {platform.machine()}"
     table = Table("feature", "of", *(f"{side} px" for side in SIDES), title=title)
     for name in measured():

@@ -20,6 +20,7 @@ from features.flow import FlowConfig, flow
 from features.lagrangian import LagrangianConfig, lagrangian
 from features.light import grey
 from features.magnify import band
+from features.memory import keep_freed
 from features.phase_based import PhaseBasedConfig, phase_based
 from features.pyramid import depth
 from features.riesz import RieszConfig, riesz
@@ -186,6 +187,7 @@ def learned_costs(face: Face) -> Table:
 
 def main() -> None:
     cv2.setNumThreads(1)
+    keep_freed()  # as in a worker
     console = Console(width=100)
     faces = [Face(plan) for plan in PLANS]
     console.print(table_of_pairs(faces))

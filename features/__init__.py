@@ -9,6 +9,7 @@
     protocol.py which samples count, as which classes
     plugin.py   things found by file name
     disk.py     files that are whole or not there
+    memory.py   freed memory stays with the process
     progress.py how far a long loop is
     console.py  what the command lines share: errors in two lines, exit codes
 

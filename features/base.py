@@ -19,8 +19,8 @@ Array = NDArray[Any]
 NOT_FEATURES = frozenset(
     {
         "base", "cells", "clg", "console", "disk", "facs", "kernel", "layout", "light", "magnify",
-        "migrate", "plugin", "progress", "protocol", "publish", "pyramid", "rigid", "spline",
-        "steerable", "store", "tvl1", "tvl1_config",
+        "memory", "migrate", "plugin", "progress", "protocol", "publish", "pyramid", "rigid",
+        "spline", "steerable", "store", "tvl1", "tvl1_config",
     }
 )  # fmt: skip
 

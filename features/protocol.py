@@ -21,14 +21,17 @@ counts the samples that show it, and `samples` all.
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from features.console import choose
+from features.console import MerError, choose, one_of
 from features.facs import action_units
 
 FOLDER = Path(__file__).parent / "protocols"
 ALL = "loso"
+TEXTS, SPLITS = ("about", "source", "split"), ("loso", "dataset")
+BY = ("emotion", "objective_class", "action_units")
 NONE = "none"  # the label of a sample that shows none of the units
 
 
@@ -160,12 +163,43 @@ def load(name: str) -> Protocol:
     Raises
     ------
     MerError
-        Exit code 2: there is none of that name.
+        If its file cannot be understood. Exit code 2: there is none of that name.
     """
     choose("protocol", name, names())
     if name == ALL:
         return Protocol(ALL, "every emotion is a class, every subject is left out once")
-    table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    about, source, split = table.pop("about"), table.pop("source"), table.pop("split", "loso")
-    parts = {key: Part(**part) for key, part in table.items()}
-    return Protocol(name, about, source, parts, split)
+    path = FOLDER / f"{name}.toml"
+    try:
+        return parse(name, tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MerError(f"{path}: not TOML ({error})", "mend the line it names") from error
+    except ValueError as error:
+        raise MerError(f"{path}: {error}", "mend the protocol") from error
+
+
+def parse(name: str, table: Mapping[str, Any]) -> Protocol:
+    """Turn a table into a protocol.
+
+    Raises
+    ------
+    ValueError
+        Names what is there and means nothing, or is missing.
+    """
+    texts = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    for key in texts:
+        one_of("an entry", key, TEXTS)
+    if missing := [key for key in ("about", "source") if key not in texts]:
+        raise ValueError(f"it does not say {' and '.join(missing)}")
+    one_of("split", texts.get("split", "loso"), SPLITS)
+    known = [one.name for one in fields(Part)]
+    parts = {}
+    for dataset, entries in table.items():
+        if dataset in texts:
+            continue
+        for key in entries:
+            one_of(f"an entry of [{dataset}]", key, known)
+        if "expected" not in entries:
+            raise ValueError(f"[{dataset}] does not say what is expected")
+        parts[dataset] = Part(**entries)
+        one_of(f"by of [{dataset}]", parts[dataset].by, BY)
+    return Protocol(name, **texts, parts=parts)

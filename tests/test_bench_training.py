@@ -12,16 +12,29 @@ from benchmarks import first_step, training
 from benchmarks.busy import watched
 from benchmarks.roofline import Cost, cost
 
+FEW = ("--samples", "24", "--folds", "4", "--only", "2", "--epochs", "1", "--workers", "1")
 
-def test_it_shows_every_way_beside_the_plain_loop_and_what_a_step_must_at_least_take(capsys):
-    few = ("--samples", "24", "--folds", "4", "--only", "2", "--epochs", "1", "--workers", "1")
-    training.main(["ststnet", *few])
+
+def test_it_shows_every_way_beside_the_plain_loop_and_what_a_step_must_at_least_take(
+    capsys, monkeypatch
+):
+    monkeypatch.setattr(training, "by_itself", training.here)  # the next test has it
+    monkeypatch.setattr(training, "ENOUGH", 2)
+    training.main(["ststnet", *FEW])
     shown = capsys.readouterr().out
     numbers = r" +[\d.]+ │ +[\d,]+ │ +[\d,]+ s │ +\d+% │ +[\d,]+ │ +[\d.]+ │".replace(" │", " +│")
     for way in ("plain, three streams", "plain", "one by one", "stacked"):
         assert re.search(rf"│ {way} +│{numbers}", shown), way
     assert "whole LOSO, worked out" in shown
     assert "times the floor" in " ".join(shown.split())
+
+
+@pytest.mark.slow
+def test_every_way_begins_in_a_new_process(capsys):
+    training.main(["ststnet", *FEW])
+    told = capsys.readouterr()
+    assert len(re.findall(r"ststnet, .*: [\d.]+ s", told.err)) == 4
+    assert "one by one" in told.out
 
 
 def test_subjects_have_the_clips_of_the_three_datasets():

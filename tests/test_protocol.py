@@ -125,3 +125,27 @@ def test_an_unknown_protocol_is_refused_with_the_nearest_name():
     with pytest.raises(MerError, match="no protocol 'megc2091'; did you mean 'megc2019'") as caught:
         protocol.load("megc2091")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "told"),
+    [
+        ('about = "a"', "", "it does not say about"),
+        ('source = "b"', 'sorce = "b"', "an entry is 'sorce', .*; did you mean 'source'"),
+        ('source = "b"', 'source = "b"\nsplit = "lodo"', "split is 'lodo', none of loso, dataset"),
+        ("classes = {}", "clases = {}", r"an entry of \[samm\] is 'clases', .* 'classes'"),
+        ("expected = {}", "", r"\[samm\] does not say what is expected"),
+        ("expected = {}", 'expected = {}\nby = "au"', r"by of \[samm\] is 'au', none of"),
+        ("[samm]", "[samm", "not TOML .*line 3"),
+    ],
+)
+def test_a_protocol_that_means_nothing_is_told_with_its_file(
+    line, wrong, told, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(protocol, "FOLDER", tmp_path)
+    text = 'about = "a"\nsource = "b"\n[samm]\nclasses = {}\nexpected = {}\n'
+    (tmp_path / "mine.toml").write_text(text)
+    assert protocol.load("mine").parts["samm"].by == "emotion"
+    (tmp_path / "mine.toml").write_text(text.replace(line, wrong))
+    with pytest.raises(MerError, match=f"{tmp_path / 'mine.toml'}: {told}"):
+        protocol.load("mine")

@@ -13,19 +13,13 @@ from train.models.base import Input, Model, load
 from train.predict import predict
 from train.stacked import Stack, fit_stack
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SAMPLES, CLASSES = 18, 3
 TRUTH = torch.arange(SAMPLES) % CLASSES
 LEAD = {"tokens": (4,)}
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no GPU"))]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def inputs_of(model, device="cpu", seed=0):

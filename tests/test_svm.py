@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -319,6 +320,7 @@ def test_every_machine_runs_from_a_store(store, tmp_path, name):
     assert done.exit_code == 0, done.output
     results = json.loads((out / "results.json").read_text())
     assert results["scores"]["network"]["UAR"]["mean"] > 0.6
+    assert {one.name for one in fields(FitConfig)} & results.keys() == {"class_weights"}
 
 
 def test_a_fold_whose_training_lacks_a_class_is_predicted_without_it(tmp_path):

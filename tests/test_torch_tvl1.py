@@ -8,18 +8,11 @@ from features.tvl1_config import Tvl1Config
 from tests.textures import STILL, clip, error, motion, truth
 from train.tvl1 import tvl1
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK = Tvl1Config(iterations=8, median=0)
 MOTIONS = [motion(0.5, -0.3), motion(turn=0.02), motion(2.5, 1)]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors: on a busy machine, threads wait for each other for most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pairs(noise: float = 1.0) -> np.ndarray:

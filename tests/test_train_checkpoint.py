@@ -28,6 +28,8 @@ from train.checkpoint import (
 from train.cli import cli
 from train.fit import fit
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[1]
 OF = {"model": "ststnet", "fold": "d/1", "seed": 3, "learning_rate": 1e-05}
 SMALL = {"a": torch.arange(6, dtype=torch.float32).reshape(2, 3), "n": torch.tensor(7)}
@@ -60,14 +62,6 @@ def weights(network):
 
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

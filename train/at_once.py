@@ -58,7 +58,7 @@ def choose(job: Job, tasks: Sequence[Task], asked: int | None, workers: int = 1)
     if most == 1:
         return Decision(1, "there is one")
     if min(len(task.train) for task in tasks) < 2:
-        return Decision(1, "a fold has too few samples to try")
+        return Decision(1, "a fold has less than two training samples")
     keep_freed()  # as where it will be trained
     with one_thread(), products(job.config.precision):
         return measured(one_step(job), tasks, most, asked, workers)

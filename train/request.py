@@ -12,7 +12,7 @@ from features.protocol import Protocol
 from train.config import FitConfig
 from train.folds import LOSO
 from train.loss import check_losses
-from train.models.base import Model
+from train.models.base import Model, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,20 @@ class Request:
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """Flatten the request."""
+    """Flatten the request; of a model that is solved at once, only the setting it takes."""
+    solved = load(request.model).solved
+    settings = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(request.fit).items()
+        if not solved or name == "class_weights"
+    }
     return {
         "features": [str(path) for path in request.features],
         "model": request.model,
         "protocol": request.protocol,
         "split": request.split,
         "seeds": request.seeds,
-        **{n: list(v) if isinstance(v, tuple) else v for n, v in asdict(request.fit).items()},
+        **settings,
         "backbone": str(request.backbone or ""),
         "shuffle_labels": request.shuffle_labels,
     }
