@@ -235,14 +235,8 @@ def wait_for(condition, seconds: float = 60):
     raise AssertionError("waited in vain")
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param(signal.SIGKILL, marks=pytest.mark.faults),
-        signal.SIGTERM,
-        pytest.param(signal.SIGINT, marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_where_it_was(demo_root, tmp_path, own_cache, how):
     command = ["mer-features", "run", "demo", "--root", str(demo_root), "--workers", "1"]
     command += ["--out", str(tmp_path / "stores"), "--json"]
@@ -268,6 +262,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(demo_root, tmp_path, own_cac
     assert 0 < done["recipes"][0]["computed"] < 8
 
 
+@pytest.mark.faults
 def test_nothing_listens_beyond_this_machine_while_it_runs(demo_root, tmp_path):
     run = start(
         "mer-features", "run", "demo", "--root", str(demo_root), "--out", str(tmp_path / "s")
