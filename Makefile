@@ -74,10 +74,11 @@ bench: setup  ## accuracy on known motion, peers side by side; what every stage,
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/warm.py
 	$(BIN)/python benchmarks/whole_demo.py
 
-bench-train: setup  ## leave one subject out at MEGC2019's size: fits one by one, in processes, stacked (long: half an hour or more)
+bench-train: setup  ## leave one subject out at MEGC2019's size: fits one by one, in processes, stacked (long: an hour)
 	$(BIN)/python benchmarks/first_step.py
 	$(BIN)/python benchmarks/training.py
 

@@ -1,7 +1,8 @@
 """Memory that is freed stays this process's, so that the next array need not wait for the kernel.
 
 The C library gives large arrays back at once, and every page of the next one is then handed out
-and cleared anew: a third of the time of what is computed here in arrays of a few MiB.
+and cleared anew: a fifth of the time that features take, and half of a small network's step
+(benchmarks/memory.py).
 """
 
 import ctypes
