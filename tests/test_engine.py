@@ -69,6 +69,7 @@ def counted(x: tuple[int, str]) -> int:
     return item
 
 
+@pytest.mark.slow
 def test_an_item_that_kills_its_worker_sends_back_no_more_than_shared_its_task(tmp_path):
     log = tmp_path / "calls"
     items = [(x, str(log)) for x in range(60)]

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-c", "from train.cli import cli; cli()"]
 EPOCHS, FITS = 8, 4
 OPTIONS = ["--seeds", "1", "--epochs", str(EPOCHS), "--batch-size", "8", "--device", "cpu",
-           "--checkpoint-every", "0"]  # fmt: skip
+           "--checkpoint-every", "0", "--folds-at-once", "1"]  # fmt: skip
 
 
 @pytest.fixture

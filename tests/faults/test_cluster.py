@@ -113,6 +113,7 @@ def shards(cache: Path) -> int:
     return len(list(cache.glob("shards/*/*.shard")))
 
 
+@pytest.mark.faults
 def test_encrypted_and_without_a_common_cache_the_store_is_the_same(lab, address):
     assert address.startswith("tls://")
     done = lab.run("--scheduler", address, **lab.keys)

@@ -23,10 +23,8 @@ def another_process(clips: Clips, place: Place, workers: int, cwd, **told: str) 
     return published(place)
 
 
-@pytest.mark.parametrize(
-    "workers",
-    [2, *(pytest.param(n, marks=pytest.mark.faults) for n in (1, 4))],
-)
+@pytest.mark.faults  # tests/test_run.py has it for two
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_any_number_of_workers_gives_the_bytes_of_none(clips, reference, tmp_path, workers):
     assert another_process(clips, Place(tmp_path / "place"), workers, tmp_path) == reference
 
