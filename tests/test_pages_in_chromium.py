@@ -105,6 +105,7 @@ def pages(made, hostile, wide, tmp_path):  # noqa: F811
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_nothing_overflows_is_fetched_or_complained_of_and_all_is_reached_by_key(pages, tmp_path):
     papers = set()
     for name, page in pages.items():

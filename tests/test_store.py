@@ -406,6 +406,7 @@ print(many)
     assert int(done.stdout) > 30
 
 
+@pytest.mark.slow
 def test_a_store_larger_than_the_memory_is_written_checked_and_read(tmp_path):
     code = """
 from features.console import INTEGRITY, NO_SPACE, MerError

@@ -79,9 +79,11 @@ def train(store, tmp_path):
         args = ["--features", store, *OPTIONS, "--workers", workers, *more]
         return CliRunner().invoke(cli, [str(a) for a in [*args, "-o", tmp_path / name / "run"]])
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & has it ignored
     yield call
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
