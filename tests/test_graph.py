@@ -167,6 +167,7 @@ def test_a_frame_that_cannot_be_steadied_is_kept_as_it_was_and_noted(samples, de
     assert note.startswith("frame 9 was not steadied")
 
 
+@pytest.mark.slow
 def test_a_long_clip_is_cropped_in_the_memory_of_its_crops(tmp_path):
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 255, (480, 640, 3)).astype(np.uint8)

@@ -127,6 +127,7 @@ def test_nothing_overflows_is_fetched_or_complained_of_and_all_is_reached_by_key
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_the_browser_would_tell_of_what_is_too_wide_fetched_or_run(pages, tmp_path):
     """So the test above can fail; and what gets past the escaping is not run or fetched."""
     planted = '<div style="width:2000px">x</div><img src="http://127.0.0.1:9/x"><script>1</script>'

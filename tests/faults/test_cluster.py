@@ -134,6 +134,7 @@ def test_encrypted_and_without_a_common_cache_the_store_is_the_same(lab, address
 
 
 @pytest.mark.parametrize("scheme", ["tls", "tcp"])
+@pytest.mark.faults
 def test_nobody_without_the_key_comes_in(lab, address, scheme):
     lab.store.unlink(missing_ok=True)
     cache = str(lab.folder / f"stranger-{scheme}")
