@@ -30,7 +30,8 @@ def test_it_shows_every_way_beside_the_plain_loop_and_what_a_step_must_at_least_
 
 
 @pytest.mark.slow
-def test_every_way_begins_in_a_new_process(capsys):
+def test_every_way_begins_in_a_new_process(capsys, monkeypatch):
+    monkeypatch.setattr(training, "watched", None)  # which is called there, not here
     training.main(["ststnet", *FEW])
     told = capsys.readouterr()
     assert len(re.findall(r"ststnet, .*: [\d.]+ s", told.err)) == 4
